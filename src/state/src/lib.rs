@@ -117,3 +117,33 @@ impl ClusterState {
         }
     }
 }
+
+/// The agreed state and the place in the log up to which it was applied.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+pub struct Agreed {
+    /// Index of the last applied entry; 0 before the first.
+    pub index: u64,
+    /// Term of that entry.
+    pub term: u64,
+    /// Which cluster this is; made once at formation and again by a recovery from a lost majority. Empty before the first entry.
+    pub cluster_id: String,
+    /// The state after that entry.
+    pub state: ClusterState,
+}
+
+/// What a reader of the agreed state is sent, in log order and without gaps.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Update {
+    /// Begin anew from here.
+    Snapshot(std::sync::Arc<Agreed>),
+    /// The next committed command.
+    Entry {
+        /// Where it stands in the log.
+        meta: EntryMeta,
+        /// What to apply.
+        command: Command,
+    },
+    /// A log entry that carries no command (a new leader's first entry, a voter change): only the index moves on.
+    Blank(EntryMeta),
+}
