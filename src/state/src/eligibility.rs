@@ -1,0 +1,45 @@
+use serde::{Deserialize, Serialize};
+
+/// Whether a node is given work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "snake_case")]
+pub enum Eligibility {
+    /// New work may come.
+    #[default]
+    Eligible,
+    /// No new work; what runs there runs on.
+    Cordoned,
+    /// No new work; what runs there is moved away.
+    Draining,
+}
+
+impl Eligibility {
+    /// The name that clients and operators read.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Eligible => "eligible",
+            Self::Cordoned => "cordoned",
+            Self::Draining => "draining",
+        }
+    }
+}
+
+/// Why a node is not simply eligible, and who said so.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(default)]
+pub struct Standing {
+    /// What the node may do.
+    pub eligibility: Eligibility,
+    /// Who asked for it.
+    pub by: String,
+    /// Why, in the operator's words; may be empty.
+    pub reason: String,
+    /// Wall clock of the proposer, milliseconds since the epoch; shown, never compared.
+    pub at_ms: u64,
+}
+
+impl PartialEq<Eligibility> for Standing {
+    fn eq(&self, other: &Eligibility) -> bool {
+        self.eligibility == *other
+    }
+}

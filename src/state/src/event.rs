@@ -1,0 +1,155 @@
+use std::collections::BTreeMap;
+
+use ringrift_config::NodeId;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// Particulars of an event, by name.
+pub type Details = BTreeMap<String, Value>;
+
+/// The names of events. Clients match on them, so they never change.
+pub mod kind {
+    /// A node was heard of for the first time.
+    pub const NODE_JOINED: &str = "NODE_JOINED";
+    /// A node that was dead or had left is back.
+    pub const NODE_ALIVE: &str = "NODE_ALIVE";
+    /// A node is judged dead.
+    pub const NODE_DEAD: &str = "NODE_DEAD";
+    /// A node said goodbye.
+    pub const NODE_LEFT: &str = "NODE_LEFT";
+    /// No new work for a node.
+    pub const NODE_CORDONED: &str = "NODE_CORDONED";
+    /// A node gets work again.
+    pub const NODE_UNCORDONED: &str = "NODE_UNCORDONED";
+    /// No new work for a node, and its work is moved away.
+    pub const NODE_DRAINING: &str = "NODE_DRAINING";
+    /// A node leads.
+    pub const LEADER_ELECTED: &str = "LEADER_ELECTED";
+    /// Another set of voters is in force.
+    pub const VOTERS_CHANGED: &str = "VOTERS_CHANGED";
+    /// A saved state replaced the present one.
+    pub const STATE_RESTORED: &str = "STATE_RESTORED";
+    /// The cluster got its id.
+    pub const CLUSTER_FORMED: &str = "CLUSTER_FORMED";
+    /// The cluster came back from a lost majority under a new id.
+    pub const CLUSTER_RECOVERED: &str = "CLUSTER_RECOVERED";
+}
+
+/// An event before it has its sequence number.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(default)]
+pub struct NewEvent {
+    /// `UPPER_SNAKE` name, for example [`kind::NODE_DEAD`].
+    pub kind: String,
+    /// The node that it is about.
+    pub node: Option<NodeId>,
+    /// A sentence for people.
+    pub message: String,
+    /// Wall clock of the proposer, milliseconds since the epoch.
+    pub at_ms: u64,
+    /// Particulars for programs.
+    pub details: Details,
+}
+
+impl NewEvent {
+    /// The longest message kept, in bytes.
+    pub const MAX_MESSAGE: usize = 1024;
+    /// The largest details kept, in bytes of text and 8 for each number.
+    pub const MAX_DETAILS: usize = 8192;
+
+    /// An event about the cluster, without details.
+    pub fn new(kind: &str, message: impl Into<String>, at_ms: u64) -> Self {
+        Self { kind: kind.to_owned(), message: message.into(), at_ms, ..Self::default() }
+    }
+
+    /// The same event, about `node`.
+    #[must_use]
+    pub fn about(mut self, node: &NodeId) -> Self {
+        self.node = Some(node.clone());
+        self
+    }
+
+    /// The same event with one more particular.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.details.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// The event of an election.
+    pub fn leader_elected(leader: &NodeId, term: u64, at_ms: u64) -> Self {
+        Self::new(kind::LEADER_ELECTED, format!("{leader} leads in term {term}"), at_ms)
+            .about(leader)
+            .with("term", term)
+    }
+
+    /// Cuts what is too long: the log must stay bounded whatever a proposer sends.
+    #[must_use]
+    pub(crate) fn bounded(mut self) -> Self {
+        self.kind = shorten(self.kind, 64);
+        self.message = shorten(self.message, Self::MAX_MESSAGE);
+        let size = details_size(&self.details);
+        if size > Self::MAX_DETAILS {
+            self.details = Details::from([("omitted_bytes".to_owned(), Value::from(size))]);
+        }
+        self
+    }
+
+    /// About how many bytes the event takes, wherever it is kept.
+    pub(crate) fn size(&self) -> usize {
+        64 + self.kind.len() + self.message.len() + details_size(&self.details)
+    }
+}
+
+/// An event in the log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// Sequence number, from 1, without gaps.
+    pub seq: u64,
+    /// What happened.
+    pub event: NewEvent,
+}
+
+impl Event {
+    /// The event as clients read it: `{seq, type, timestamp, node_id, message, details}`, the timestamp in seconds since
+    /// the epoch.
+    pub fn to_json(&self) -> Value {
+        let NewEvent { kind, node, message, at_ms, details } = &self.event;
+        serde_json::json!({
+            "seq": self.seq,
+            "type": kind,
+            "timestamp": *at_ms as f64 / 1000.0,
+            "node_id": node,
+            "message": message,
+            "details": details,
+        })
+    }
+}
+
+/// The text, cut at a character's edge to at most `max` bytes.
+pub(crate) fn shorten(mut text: String, max: usize) -> String {
+    if text.len() > max {
+        let mark = "…";
+        let mut end = max.saturating_sub(mark.len());
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        text.truncate(end);
+        text.push_str(mark);
+    }
+    text
+}
+
+fn details_size(details: &Details) -> usize {
+    details.iter().map(|(name, value)| name.len() + value_size(value)).sum()
+}
+
+fn value_size(value: &Value) -> usize {
+    match value {
+        Value::Null | Value::Bool(_) => 1,
+        Value::Number(_) => 8,
+        Value::String(text) => text.len() + 2,
+        Value::Array(items) => 2 + items.iter().map(value_size).sum::<usize>(),
+        Value::Object(map) => 2 + map.iter().map(|(name, value)| name.len() + value_size(value)).sum::<usize>(),
+    }
+}
