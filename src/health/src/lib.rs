@@ -1,1 +1,5 @@
-//! placeholder
+//! Is this host well?
+
+mod resources;
+
+pub use resources::Resources;
