@@ -2,7 +2,7 @@ use ringrift_config::NodeId;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::Liveness;
+use crate::{EligibilityState, Liveness};
 
 /// One node as it describes itself. Before its first description arrives its measurements are 0 and its texts empty.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -77,6 +77,9 @@ pub struct Node {
     pub load_score: f64,
     /// The same word as [`PeerNode::state`]: old clients read this key for it.
     pub status: String,
+    /// Whether it is given work, as agreed (the Python program did not send this key).
+    #[serde(default)]
+    pub eligibility: EligibilityState,
 }
 
 impl Node {
@@ -117,6 +120,7 @@ impl Node {
             code_version: String::new(),
             load_score: 0.0,
             status: Liveness::Unseen.as_str().to_owned(),
+            eligibility: EligibilityState::Eligible,
         }
     }
 }
