@@ -3,10 +3,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use ringrift_config::NodeId;
 use serde::{Deserialize, Serialize};
 
-use crate::event::shorten;
 use crate::{
-    ClusterId, Command, Eligibility, EntryMeta, EventLog, NewEvent, Outcome, RecentRequests, Standing, VoterHistory,
-    VoterRevision, kind,
+    ClusterId, Command, Eligibility, EntryMeta, EventLog, MAX_VOTERS, NewEvent, Outcome, RecentRequests, Standing,
+    VoterHistory, VoterRevision, kind,
 };
 
 /// Everything that the voters agree on.
@@ -32,8 +31,6 @@ impl ClusterState {
     pub const MAX_EVENTS: usize = EventLog::MAX;
     /// How many nodes may be cordoned or draining: four times the largest cluster planned for.
     pub const MAX_NODES: usize = 4096;
-    /// The longest reason kept, in bytes.
-    pub const MAX_REASON: usize = 512;
 
     /// What a node may do.
     pub fn eligibility_of(&self, node: &NodeId) -> Eligibility {
@@ -44,38 +41,20 @@ impl ClusterState {
     pub fn apply(&mut self, entry: EntryMeta, command: &Command) -> Outcome {
         match command {
             Command::SetEligibility { node, eligibility, by, reason, at_ms } => {
-                let standing = Standing {
-                    eligibility: *eligibility,
-                    by: shorten(by.clone(), Self::MAX_REASON),
-                    reason: shorten(reason.clone(), Self::MAX_REASON),
-                    at_ms: *at_ms,
-                };
-                self.set_eligibility(node, standing)
+                let (by, reason) = (by.clone(), reason.clone());
+                let standing = Standing { eligibility: *eligibility, by, reason, at_ms: *at_ms };
+                self.set_eligibility(node, standing.bounded())
             }
             Command::Record { event } => {
                 self.record(event.clone());
                 Outcome::Done
             }
             Command::AdoptVoters { voters, replaced, revision, by, at_ms } => {
-                let adopted = VoterRevision {
-                    voters: voters.clone(),
-                    revision: shorten(revision.clone(), 64),
-                    by: shorten(by.clone(), Self::MAX_REASON),
-                    at_ms: *at_ms,
-                    index: entry.index,
-                };
-                self.adopt_voters(adopted, replaced)
+                self.adopt_voters(VoterRevision::new(voters, revision, by, *at_ms, entry), replaced)
             }
             Command::Restore { state, source, by, at_ms } => self.restore(state, source, by, *at_ms),
             Command::FormCluster { cluster_id, voters, revision, by, at_ms } => {
-                let founding = VoterRevision {
-                    voters: voters.clone(),
-                    revision: shorten(revision.clone(), 64),
-                    by: shorten(by.clone(), Self::MAX_REASON),
-                    at_ms: *at_ms,
-                    index: entry.index,
-                };
-                self.form(cluster_id, founding)
+                self.form(cluster_id, VoterRevision::new(voters, revision, by, *at_ms, entry))
             }
             Command::Once { request_id, inner } => self.once(entry, request_id, inner),
         }
@@ -120,8 +99,9 @@ impl ClusterState {
     }
 
     fn adopt_voters(&mut self, adopted: VoterRevision, replaced: &BTreeSet<NodeId>) -> Outcome {
-        if adopted.voters.is_empty() {
-            return Outcome::Refused { reason: "a cluster without voters cannot agree on anything".to_owned() };
+        if !(1..=MAX_VOTERS).contains(&adopted.voters.len()) || replaced.len() > MAX_VOTERS {
+            let reason = format!("a cluster has 1 to {MAX_VOTERS} voters, not {}", adopted.voters.len());
+            return Outcome::Refused { reason };
         }
         let known = self.voters.current();
         if known.is_some_and(|known| known.voters == adopted.voters) {
@@ -158,7 +138,12 @@ impl ClusterState {
             );
             return Outcome::Refused { reason };
         }
-        self.eligibility.clone_from(&saved.eligibility);
+        self.eligibility = saved
+            .eligibility
+            .iter()
+            .filter(|(_, standing)| standing.eligibility != Eligibility::Eligible)
+            .map(|(node, standing)| (node.clone(), standing.clone().bounded()))
+            .collect();
         if saved.events.last_seq() > self.events.last_seq() {
             self.events = saved.events.clone();
         }
@@ -176,6 +161,10 @@ impl ClusterState {
     fn form(&mut self, cluster_id: &str, founding: VoterRevision) -> Outcome {
         if cluster_id == self.cluster_id {
             return Outcome::Unchanged;
+        }
+        if founding.voters.len() > MAX_VOTERS {
+            let reason = format!("a cluster has 1 to {MAX_VOTERS} voters, not {}", founding.voters.len());
+            return Outcome::Refused { reason };
         }
         let recovered = ClusterId::parse(cluster_id).succeeds(&ClusterId::parse(&self.cluster_id));
         if cluster_id.is_empty() || cluster_id.len() > 128 || !(self.cluster_id.is_empty() || recovered) {

@@ -1,5 +1,7 @@
 use serde::{Deserialize, Serialize};
 
+use crate::event::shorten;
+
 /// Whether a node is given work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
 #[serde(rename_all = "snake_case")]
@@ -36,6 +38,17 @@ pub struct Standing {
     pub reason: String,
     /// Wall clock of the proposer, milliseconds since the epoch; shown, never compared.
     pub at_ms: u64,
+}
+
+impl Standing {
+    /// The longest name and reason kept, in bytes.
+    pub const MAX_TEXT: usize = 256;
+
+    #[must_use]
+    pub(crate) fn bounded(self) -> Self {
+        let Self { eligibility, by, reason, at_ms } = self;
+        Self { eligibility, by: shorten(by, Self::MAX_TEXT), reason: shorten(reason, Self::MAX_TEXT), at_ms }
+    }
 }
 
 impl PartialEq<Eligibility> for Standing {

@@ -29,7 +29,7 @@ pub enum Damage {
     #[error("it is not a ringrift state file (it does not begin with RINGRIFT)")]
     Foreign,
     /// A newer program wrote it.
-    #[error("it has format {found}, and this program reads up to format {FORMAT}: upgrade this program")]
+    #[error("it has format {found}, and this program reads up to format {FORMAT}")]
     Newer {
         /// The file's format.
         found: u32,
@@ -50,6 +50,16 @@ pub enum Damage {
     Body(#[from] rmp_serde::decode::Error),
 }
 
+impl Damage {
+    /// What to do about a file that cannot be fetched anew.
+    pub fn remedy(&self) -> &'static str {
+        match self {
+            Self::Newer { .. } => "use the newer program that wrote it",
+            Self::Foreign | Self::Length { .. } | Self::Checksum | Self::Body(_) => "put an intact copy in its place",
+        }
+    }
+}
+
 /// Why a state file was not read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
@@ -64,7 +74,7 @@ pub enum FileError {
         source: io::Error,
     },
     /// There are bytes, and they are not what should be there.
-    #[error("{} cannot be used: {damage}. It is left as it is; put an intact copy in its place", path.display())]
+    #[error("{} cannot be used: {damage}. It was left as it is; {}", path.display(), damage.remedy())]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -155,11 +165,17 @@ pub fn save<T: Serialize + ?Sized>(path: &Path, value: &T) -> Result<(), FileErr
     fresh_name.push(name);
     fresh_name.push(".new");
     let fresh = folder.join(fresh_name);
-    let written =
-        OpenOptions::new().write(true).create(true).truncate(true).mode(0o640).open(&fresh).and_then(|mut file| {
-            file.write_all(&bytes)?;
-            file.sync_all()
-        });
+    // What a crash left there is removed, not reused: it would keep its mode.
+    let cleared = match std::fs::remove_file(&fresh) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    };
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true).mode(0o640);
+    let written = cleared.and_then(|()| options.open(&fresh)).and_then(|mut file| {
+        file.write_all(&bytes)?;
+        file.sync_all()
+    });
     // Without the folder's own sync the rename may be lost with the power, and the old bytes come back.
     written.and_then(|()| std::fs::rename(&fresh, path)).and_then(|()| File::open(folder)?.sync_all()).map_err(io)
 }

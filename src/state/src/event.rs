@@ -56,6 +56,9 @@ impl NewEvent {
     pub const MAX_MESSAGE: usize = 1024;
     /// The largest details kept, in bytes of text and 8 for each number.
     pub const MAX_DETAILS: usize = 8192;
+    /// How deep the details may be nested. `MessagePack` readers give up at some depth, and in a snapshot the details lie
+    /// deeper than in the command that brought them: without this bound a snapshot could be written that nobody reads.
+    pub const MAX_DEPTH: usize = 16;
 
     /// An event about the cluster, without details.
     pub fn new(kind: &str, message: impl Into<String>, at_ms: u64) -> Self {
@@ -88,9 +91,9 @@ impl NewEvent {
     pub(crate) fn bounded(mut self) -> Self {
         self.kind = shorten(self.kind, 64);
         self.message = shorten(self.message, Self::MAX_MESSAGE);
-        let size = details_size(&self.details);
-        if size > Self::MAX_DETAILS {
-            self.details = Details::from([("omitted_bytes".to_owned(), Value::from(size))]);
+        if details_size(&self.details) > Self::MAX_DETAILS {
+            let why = format!("more than {} bytes or {} levels", Self::MAX_DETAILS, Self::MAX_DEPTH);
+            self.details = Details::from([("omitted".to_owned(), Value::from(why))]);
         }
         self
     }
@@ -141,15 +144,20 @@ pub(crate) fn shorten(mut text: String, max: usize) -> String {
 }
 
 fn details_size(details: &Details) -> usize {
-    details.iter().map(|(name, value)| name.len() + value_size(value)).sum()
+    details.iter().fold(0, |sum, (name, value)| sum.saturating_add(name.len()).saturating_add(value_size(value, 1)))
 }
 
-fn value_size(value: &Value) -> usize {
+fn value_size(value: &Value, depth: usize) -> usize {
+    if depth > NewEvent::MAX_DEPTH {
+        return usize::MAX;
+    }
     match value {
         Value::Null | Value::Bool(_) => 1,
         Value::Number(_) => 8,
         Value::String(text) => text.len() + 2,
-        Value::Array(items) => 2 + items.iter().map(value_size).sum::<usize>(),
-        Value::Object(map) => 2 + map.iter().map(|(name, value)| name.len() + value_size(value)).sum::<usize>(),
+        Value::Array(items) => items.iter().fold(2, |sum, item| sum.saturating_add(value_size(item, depth + 1))),
+        Value::Object(map) => map.iter().fold(2, |sum: usize, (name, value)| {
+            sum.saturating_add(name.len()).saturating_add(value_size(value, depth + 1))
+        }),
     }
 }

@@ -1,19 +1,20 @@
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::chunked::Chunked;
 use crate::{Event, NewEvent};
 
-/// The newest events, oldest first, with consecutive sequence numbers.
-///
-/// Events are shared between clones of the log, since a new state is published after every apply.
+/// The newest events, oldest first, with consecutive sequence numbers. A clone is cheap: it shares the events.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
-#[serde(try_from = "VecDeque<Arc<Event>>", into = "VecDeque<Arc<Event>>")]
+#[serde(try_from = "Vec<Arc<Event>>")]
+#[serde(into = "Events")]
 pub struct EventLog {
-    events: VecDeque<Arc<Event>>,
+    events: Events,
     bytes: usize,
 }
+
+type Events = Chunked<Arc<Event>>;
 
 impl EventLog {
     /// How many events are kept.
@@ -21,14 +22,17 @@ impl EventLog {
     /// How many bytes of events are kept, by [`NewEvent`]'s own count: a snapshot must fit into one message between voters.
     pub const MAX_BYTES: usize = 2 << 20;
 
+    /// The highest sequence number that is read: the highest that every JSON reader keeps exactly.
+    pub const MAX_SEQ: u64 = 1 << 53;
+
     /// The events, oldest first.
-    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Arc<Event>> + ExactSizeIterator {
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Arc<Event>> {
         self.events.iter()
     }
 
     /// The events after sequence number `seq`, oldest first.
-    pub fn since(&self, seq: u64) -> impl DoubleEndedIterator<Item = &Arc<Event>> + ExactSizeIterator {
-        let skip = self.front().map_or(0, |oldest| (seq.saturating_add(1)).saturating_sub(oldest.seq));
+    pub fn since(&self, seq: u64) -> impl Iterator<Item = &Arc<Event>> {
+        let skip = self.front().map_or(0, |oldest| seq.saturating_add(1).saturating_sub(oldest.seq));
         self.events.iter().skip(usize::try_from(skip).unwrap_or(usize::MAX))
     }
 
@@ -63,9 +67,9 @@ impl EventLog {
         let seq = self.last_seq() + 1;
         self.bytes += event.size();
         self.events.push_back(Arc::new(Event { seq, event }));
-        while self.events.len() > 1 && (self.events.len() > Self::MAX || self.bytes > Self::MAX_BYTES) {
+        while self.len() > 1 && (self.len() > Self::MAX || self.bytes > Self::MAX_BYTES) {
             let dropped = self.events.pop_front();
-            self.bytes -= dropped.map_or(0, |event| event.event.size());
+            self.bytes = self.bytes.saturating_sub(dropped.map_or(0, |event| event.event.size()));
         }
         seq
     }
@@ -73,29 +77,39 @@ impl EventLog {
 
 /// Events that cannot be one log.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("event {found} follows event {after}: sequence numbers must have no gaps")]
-pub struct BrokenSequence {
-    /// Sequence number before the gap.
-    pub after: u64,
-    /// Sequence number after it.
-    pub found: u64,
+pub enum BrokenSequence {
+    /// Something is missing between two of them.
+    #[error("event {found} follows event {after}: sequence numbers must have no gaps")]
+    Gap {
+        /// Sequence number before the gap.
+        after: u64,
+        /// Sequence number after it.
+        found: u64,
+    },
+    /// A number that no event can have.
+    #[error("event {found} cannot be: sequence numbers go from 1 to {max}", max = EventLog::MAX_SEQ)]
+    Outside {
+        /// The number.
+        found: u64,
+    },
 }
 
-impl TryFrom<VecDeque<Arc<Event>>> for EventLog {
+impl TryFrom<Vec<Arc<Event>>> for EventLog {
     type Error = BrokenSequence;
 
-    fn try_from(events: VecDeque<Arc<Event>>) -> Result<Self, Self::Error> {
-        for (one, next) in events.iter().zip(events.iter().skip(1)) {
-            if one.seq.checked_add(1) != Some(next.seq) {
-                return Err(BrokenSequence { after: one.seq, found: next.seq });
-            }
+    fn try_from(events: Vec<Arc<Event>>) -> Result<Self, Self::Error> {
+        if let Some(outside) = events.iter().find(|event| event.seq == 0 || event.seq > Self::MAX_SEQ) {
+            return Err(BrokenSequence::Outside { found: outside.seq });
         }
-        let bytes = events.iter().map(|event| event.event.size()).sum();
-        Ok(Self { events, bytes })
+        if let Some(pair) = events.windows(2).find(|pair| pair[0].seq + 1 != pair[1].seq) {
+            return Err(BrokenSequence::Gap { after: pair[0].seq, found: pair[1].seq });
+        }
+        let bytes = events.iter().fold(0, |sum: usize, event| sum.saturating_add(event.event.size()));
+        Ok(Self { events: events.into_iter().collect(), bytes })
     }
 }
 
-impl From<EventLog> for VecDeque<Arc<Event>> {
+impl From<EventLog> for Events {
     fn from(log: EventLog) -> Self {
         log.events
     }

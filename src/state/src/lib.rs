@@ -4,6 +4,7 @@
 //! `MessagePack` with field names ([`encode`]), so that a field added later has its default in what was written before.
 
 mod agreed;
+mod chunked;
 mod cluster_id;
 mod cluster_state;
 mod command;

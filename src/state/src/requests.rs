@@ -1,13 +1,14 @@
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+
+use crate::chunked::Chunked;
 
 /// The ids of the latest requests, so that one which is proposed again is applied once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
 #[serde(transparent)]
 pub struct RecentRequests {
-    ids: VecDeque<Arc<str>>,
+    ids: Chunked<Arc<str>>,
 }
 
 impl RecentRequests {

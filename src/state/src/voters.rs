@@ -4,6 +4,9 @@ use std::sync::Arc;
 use ringrift_config::NodeId;
 use serde::{Deserialize, Serialize};
 
+use crate::event::shorten;
+use crate::{EntryMeta, Standing};
+
 /// A voter list that was in force, and from when on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
 #[serde(default)]
@@ -18,6 +21,18 @@ pub struct VoterRevision {
     pub at_ms: u64,
     /// Log index of the entry that wrote this down.
     pub index: u64,
+}
+
+impl VoterRevision {
+    pub(crate) fn new(voters: &BTreeSet<NodeId>, revision: &str, by: &str, at_ms: u64, entry: EntryMeta) -> Self {
+        Self {
+            voters: voters.clone(),
+            revision: shorten(revision.to_owned(), 64),
+            by: shorten(by.to_owned(), Standing::MAX_TEXT),
+            at_ms,
+            index: entry.index,
+        }
+    }
 }
 
 /// The voter lists that were in force, oldest first. It tells a hosts file that is new from a copy that was left behind.
