@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::fmt::Write;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
@@ -103,7 +104,7 @@ fn a_file_that_cannot_be_used_is_left_alone_and_named_with_what_to_do() {
         let path = dir.path().join(name);
         fs::write(&path, &bytes).unwrap();
         let error = load::<Agreed>(&path).unwrap_err().to_string();
-        told += &format!("{name}: {}\n", error.replace(dir.path().to_str().unwrap(), "DIR"));
+        writeln!(told, "{name}: {}", error.replace(dir.path().to_str().unwrap(), "DIR")).unwrap();
         assert_eq!(fs::read(&path).unwrap(), bytes, "{name}");
     }
     insta::assert_snapshot!(told);
