@@ -1,5 +1,6 @@
 use ringrift_config::NodeId;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 /// Something that happened in the cluster, as all voters agree.
@@ -17,6 +18,10 @@ pub struct Event {
     pub message: String,
     /// When, by the clock of the node that recorded it, seconds since the epoch.
     pub timestamp: f64,
+    /// Particulars for programs, by name.
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    pub details: Map<String, Value>,
 }
 
 /// `GET /api/events?since=N&limit=M&type=T`: the events after `N`, oldest first.
