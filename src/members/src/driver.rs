@@ -1,19 +1,27 @@
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    time::Instant,
+    time::Duration,
 };
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use ringrift_config::NodeId;
-use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
+use tokio::{
+    sync::{Notify, broadcast, mpsc, oneshot, watch},
+    task::JoinSet,
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Event, Facts, Member, MembersConfig, State, Table, Transport};
+use crate::{
+    Event, Facts, Machine, MembersConfig, Moment, Table, Transport,
+    publish::Publisher,
+    task::{Task, wall_ms},
+};
 
 /// Requests that wait for the task. A caller beyond them waits too; its own deadline bounds that.
 const WAITING_REQUESTS: usize = 256;
@@ -28,31 +36,31 @@ pub struct Members<F> {
 
 /// What the handles and the task share. It lives as long as any of them.
 #[derive(Debug)]
-struct Shared<F> {
-    table: ArcSwap<Table<F>>,
-    wishes: Mutex<Wishes<F>>,
-    wished: Notify,
-    requests: mpsc::Sender<Request>,
-    leaving: mpsc::Sender<oneshot::Sender<()>>,
-    changes: watch::Sender<u64>,
-    events: broadcast::Sender<Event>,
-    progress: AtomicU64,
+pub(crate) struct Shared<F> {
+    pub(crate) table: ArcSwap<Table<F>>,
+    pub(crate) wishes: Mutex<Wishes<F>>,
+    pub(crate) wished: Notify,
+    pub(crate) requests: mpsc::Sender<Request>,
+    pub(crate) leaving: mpsc::Sender<oneshot::Sender<()>>,
+    pub(crate) changes: watch::Sender<u64>,
+    pub(crate) events: broadcast::Sender<Event>,
+    pub(crate) progress: AtomicU64,
 }
 
 /// What was asked for since the task last looked; the latest wins, so it never grows beyond the cluster.
 #[derive(Debug)]
-struct Wishes<F> {
-    local: Option<F>,
-    known: Option<Vec<NodeId>>,
-    meet: BTreeSet<NodeId>,
-    lost: BTreeSet<NodeId>,
+pub(crate) struct Wishes<F> {
+    pub(crate) local: Option<F>,
+    pub(crate) known: Option<Vec<NodeId>>,
+    pub(crate) meet: BTreeSet<NodeId>,
+    pub(crate) lost: BTreeSet<NodeId>,
 }
 
 #[derive(Debug)]
-struct Request {
-    from: NodeId,
-    payload: Bytes,
-    reply: oneshot::Sender<Result<Bytes, String>>,
+pub(crate) struct Request {
+    pub(crate) from: NodeId,
+    pub(crate) payload: Bytes,
+    pub(crate) reply: oneshot::Sender<Result<Bytes, String>>,
 }
 
 impl<F> Clone for Members<F> {
@@ -74,35 +82,14 @@ impl<F: Facts> Members<F> {
     ) -> Self {
         let (requests, waiting) = mpsc::channel(WAITING_REQUESTS);
         let (leaving, goodbye) = mpsc::channel(1);
-        let now = Instant::now();
-        let row = |id: NodeId, state, facts| {
-            Arc::new(Member {
-                id,
-                instance: config.instance,
-                incarnation: 1,
-                state,
-                facts,
-                last_seen: None,
-                since: now,
-                rtt: None,
-                facts_at: None,
-                clock_offset_ms: None,
-                accuser: None,
-                known: true,
-            })
-        };
-        let mut rows: Vec<_> = known
-            .into_iter()
-            .filter(|n| *n != config.node)
-            .collect::<BTreeSet<_>>()
-            .into_iter()
-            .map(|n| row(n, State::Unseen, None))
-            .collect();
-        rows.push(row(config.node.clone(), State::Alive, Some(Arc::new(initial))));
-        rows.sort_by(|a, b| a.id.cmp(&b.id));
+        let start = Instant::now();
+        let mut outputs = Vec::new();
+        let now = Moment { at: Duration::ZERO, wall_ms: wall_ms() };
+        let machine = Machine::new(config, initial, known, rand::make_rng(), now, &mut outputs);
+        let (publisher, table) = Publisher::first(&machine, start.into_std());
         let shared = Arc::new(Shared {
-            table: ArcSwap::from_pointee(Table::new(&config.node, rows)),
-            wishes: Mutex::new(Wishes { local: None, known: None, meet: BTreeSet::new(), lost: BTreeSet::new() }),
+            table: ArcSwap::from_pointee(table),
+            wishes: Mutex::default(),
             wished: Notify::new(),
             requests,
             leaving,
@@ -110,7 +97,20 @@ impl<F: Facts> Members<F> {
             events: broadcast::Sender::new(EVENT_BACKLOG),
             progress: AtomicU64::new(0),
         });
-        tokio::spawn(run(Arc::clone(&shared), waiting, goodbye, transport, shutdown));
+        let task = Task {
+            machine,
+            publisher,
+            start,
+            shared: Arc::clone(&shared),
+            transport,
+            calls: JoinSet::new(),
+            call_ids: HashMap::new(),
+            replies: BTreeMap::new(),
+            last_ticket: 0,
+            farewells: Vec::new(),
+            not_made: Vec::new(),
+        };
+        tokio::spawn(task.run(outputs, waiting, goodbye, shutdown));
         Self { shared }
     }
 
@@ -183,22 +183,8 @@ impl<F: Facts> Members<F> {
     }
 }
 
-async fn run<F: Facts>(
-    shared: Arc<Shared<F>>,
-    mut waiting: mpsc::Receiver<Request>,
-    mut goodbye: mpsc::Receiver<oneshot::Sender<()>>,
-    _transport: Arc<dyn Transport>,
-    shutdown: CancellationToken,
-) {
-    loop {
-        shared.progress.fetch_add(1, Ordering::Relaxed);
-        tokio::select! {
-            () = shutdown.cancelled() => break,
-            () = shared.wished.notified() => {}
-            Some(request) = waiting.recv() => {
-                let _ = request.reply.send(Err(format!("{} bytes from {}", request.payload.len(), request.from)));
-            }
-            Some(told) = goodbye.recv() => { let _ = told.send(()); }
-        }
+impl<F> Default for Wishes<F> {
+    fn default() -> Self {
+        Self { local: None, known: None, meet: BTreeSet::new(), lost: BTreeSet::new() }
     }
 }

@@ -58,6 +58,13 @@ pub enum Event {
         /// What was wrong.
         error: String,
     },
+    /// The facts of a member cannot be used here: too large (our own), or of a shape that this version cannot read.
+    BadFacts {
+        /// Whose facts.
+        node: NodeId,
+        /// What is wrong with them.
+        error: String,
+    },
     /// This node stood still (frozen, or starved of CPU); it judges nobody for a while.
     StoodStill {
         /// For how long.

@@ -90,6 +90,11 @@ impl<F> Table<F> {
         Self { own, rows }
     }
 
+    /// The rows as they are shared with the next table.
+    pub(crate) fn shared(&self) -> &[Arc<Member<F>>] {
+        &self.rows
+    }
+
     /// The member with this id.
     pub fn get(&self, id: &NodeId) -> Option<&Member<F>> {
         self.rows.binary_search_by(|m| m.id.cmp(id)).ok().map(|i| &*self.rows[i])

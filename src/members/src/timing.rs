@@ -47,7 +47,7 @@ impl Default for Timing {
             watchers: 3,
             indirect_probes: 3,
             standstill: Duration::from_millis(1500),
-            forget_after: Duration::from_secs(24 * 3600),
+            forget_after: Duration::from_hours(24),
             clock_tolerance: Duration::from_secs(30),
         }
     }
