@@ -167,5 +167,5 @@ impl EventStream {
     }
 }
 
-const PATH: &str = "/api/events";
+pub(super) const PATH: &str = "/api/events";
 const EVENT_STREAM: &str = "text/event-stream";

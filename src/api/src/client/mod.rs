@@ -114,19 +114,17 @@ impl Client {
         self.json(path, self.request(Method::POST, path, Some("application/octet-stream"), body)?).await
     }
 
-    /// `GET` of whatever the answer is, also when its status says that it is an error: `/health` answers 503 with a body.
-    pub async fn get_any(&self, path: &str) -> Result<(StatusCode, Bytes), ClientError> {
+    /// `GET` that answers JSON under any status: `/health` tells of a node that is not well with 503. Only an answer in the
+    /// error shape is an error.
+    pub async fn get_json_any<T: DeserializeOwned>(&self, path: &str) -> Result<(StatusCode, T), ClientError> {
         let url = self.url(path);
         let request = self.request(Method::GET, path, None, Bytes::new())?;
         self.within(&url, async {
-            let answer = self.send(&url, request).await?;
-            let status = answer.status;
-            let body = answer.bytes(&url, Self::MAX_JSON, self.timeout).await?;
-            if status == StatusCode::UNAUTHORIZED {
-                Err(self.refusal(url.clone(), status, &body))
-            } else {
-                Ok((status, body))
+            let (status, body) = self.whole(&url, request).await?;
+            if !status.is_success() && serde_json::from_slice::<ErrorBody>(&body).is_ok() {
+                return Err(self.refusal(url.clone(), status, &body));
             }
+            Ok((status, read(&url, status, &body)?))
         })
         .await
     }
@@ -134,6 +132,11 @@ impl Client {
     /// Follows the event log from after `since`, only events of type `kind` if one is named. The first connection is made
     /// before this returns; lost ones are made again from the last event that was seen.
     pub async fn stream_events(&self, since: u64, kind: Option<&str>) -> Result<EventStream, ClientError> {
+        // It becomes part of the query as it is.
+        if let Some(kind) = kind.filter(|k| !k.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')) {
+            let reason = format!("{kind:?} is not the name of a type of events");
+            return Err(ClientError::Unsendable { url: self.url(events::PATH), reason });
+        }
         EventStream::connect(self.clone(), since, kind.map(str::to_owned)).await
     }
 
@@ -171,19 +174,18 @@ impl Client {
     async fn json<T: DeserializeOwned>(&self, path: &str, request: Request<Full<Bytes>>) -> Result<T, ClientError> {
         let url = self.url(path);
         self.within(&url, async {
-            let answer = self.send(&url, request).await?;
-            let status = answer.status;
-            let body = answer.bytes(&url, Self::MAX_JSON, self.timeout).await?;
+            let (status, body) = self.whole(&url, request).await?;
             if !status.is_success() {
                 return Err(self.refusal(url.clone(), status, &body));
             }
-            serde_json::from_slice(&body).map_err(|e| ClientError::NotTheApi {
-                url: url.clone(),
-                status,
-                reason: format!("the answer is not what this version expects: {e}"),
-            })
+            read(&url, status, &body)
         })
         .await
+    }
+
+    async fn whole(&self, url: &str, request: Request<Full<Bytes>>) -> Result<(StatusCode, Bytes), ClientError> {
+        let answer = self.send(url, request).await?;
+        Ok((answer.status, answer.bytes(url, Self::MAX_JSON, self.timeout).await?))
     }
 
     async fn send(&self, url: &str, request: Request<Full<Bytes>>) -> Result<Answer, ClientError> {
@@ -213,6 +215,14 @@ impl Token {
         value.set_sensitive(true);
         Ok(Self(value))
     }
+}
+
+fn read<T: DeserializeOwned>(url: &str, status: StatusCode, body: &[u8]) -> Result<T, ClientError> {
+    serde_json::from_slice(body).map_err(|e| ClientError::NotTheApi {
+        url: url.to_owned(),
+        status,
+        reason: format!("the answer is not what this version expects: {e}"),
+    })
 }
 
 /// The header by which a lost event stream says how far it had come.
