@@ -1,0 +1,199 @@
+#!/usr/bin/env python3
+"""`ringrift-p2p dev` as a new user meets it, in a network namespace of its own.
+
+Usage: tests/cluster/dev.py PATH-TO-ringrift-p2p [HOSTS-FILE]
+
+With HOSTS-FILE it also forms the cluster of that file. Prints a line a test and ends with `N passed, N failed`.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+import urllib.request
+from pathlib import Path
+
+PATIENCE = 180  # seconds; far above what anything here takes on a busy machine
+
+
+def enter_namespace():
+    """Runs this very script again in a fresh network namespace, where all of 127/8 is ours."""
+    if os.environ.get("DEV_TEST_NAMESPACE") == "1":
+        subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+        return
+    os.environ["DEV_TEST_NAMESPACE"] = "1"
+    command = ["unshare", "--net"] if os.geteuid() == 0 else ["unshare", "--user", "--map-root-user", "--net"]
+    os.execvp(command[0], [*command, sys.executable, *sys.argv])
+
+
+class Dev:
+    """A running `ringrift-p2p dev`."""
+
+    def __init__(self, program, *arguments):
+        self.output = tempfile.TemporaryFile(mode="w+")
+        self.process = subprocess.Popen(
+            [program, "dev", *arguments], stdout=self.output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
+        )
+
+    def text(self):
+        self.output.seek(0)
+        return self.output.read()
+
+    def wait_for(self, needle):
+        deadline = time.monotonic() + PATIENCE
+        while needle not in self.text():
+            if self.process.poll() is not None:
+                raise AssertionError(f"dev ended with {self.process.returncode} before {needle!r}:\n{self.text()}")
+            if time.monotonic() > deadline:
+                raise AssertionError(f"no {needle!r} within {PATIENCE} s:\n{self.text()}")
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(0.1)
+
+    def end(self):
+        """Waits for the end by itself, and returns the exit code."""
+        return self.process.wait(PATIENCE)
+
+    def interrupt(self):
+        self.process.send_signal(signal.SIGINT)
+        return self.end()
+
+
+def status(host):
+    with urllib.request.urlopen(f"http://{host}:8770/status", timeout=10) as answer:
+        return json.load(answer)
+
+
+def leftovers(program):
+    """Processes of this program that are still there, the namespace being ours alone."""
+    mine = os.stat("/proc/self/ns/net").st_ino
+    found = []
+    for entry in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if entry.name.isdigit() and os.stat(entry / "ns/net").st_ino == mine:
+                if os.readlink(entry / "exe") == os.path.realpath(program):
+                    found.append(int(entry.name))
+    return found
+
+
+def five_nodes_form_and_stop_on_ctrl_c(program, directory):
+    dev = Dev(program, "--dir", directory)
+    dev.wait_for("Ctrl-C stops the cluster.")
+    text = dev.text()
+    assert "Alive peers: 4" in text and "Total nodes: 5" in text, text
+    leaders = set()
+    for i in range(1, 6):
+        seen = status(f"127.0.0.{i}")
+        leaders.add(seen["leader_id"])
+        assert seen["alive_peers"] == 4, seen["alive_peers"]
+        assert len(seen["voter_node_ids"]) == 3
+        assert Path(directory, f"node-{i}", "log").stat().st_size > 0
+    assert len(leaders) == 1 and None not in leaders, leaders
+    assert len(Path(directory, "token").read_text().strip()) >= 32
+    assert dev.interrupt() == 0, dev.text()
+    assert leftovers(program) == [], leftovers(program)
+    # Started again on the same directory, the cluster goes on where it was.
+    term = seen["term"]
+    dev = Dev(program, "--dir", directory)
+    dev.wait_for("Ctrl-C stops the cluster.")
+    assert status("127.0.0.1")["term"] > term
+    assert status("127.0.0.1")["cluster_id"] == seen["cluster_id"]
+    assert dev.interrupt() == 0
+
+
+def nothing_outlives_a_killed_launcher(program, directory):
+    dev = Dev(program, "--dir", directory, "--nodes", "3")
+    dev.wait_for("Ctrl-C stops the cluster.")
+    dev.process.kill()
+    dev.end()
+    deadline = time.monotonic() + PATIENCE
+    while leftovers(program):
+        assert time.monotonic() < deadline, leftovers(program)
+        time.sleep(0.1)
+
+
+def a_taken_port_is_one_clear_sentence(program, directory):
+    with socket.create_server(("127.0.0.2", 8770)):
+        dev = Dev(program, "--dir", directory)
+        assert dev.end() == 1
+    text = dev.text()
+    assert "port 8770 on 127.0.0.2 is already taken" in text, text
+    assert leftovers(program) == []
+
+
+def a_bad_file_is_named_with_its_line(program, directory):
+    path = Path(directory, "hosts.yaml")
+    path.write_text("p2p_voters: [a]\nhosts:\n  a:\n    ssh_host: h\n    ssh_port: many\n    status: ready\n")
+    dev = Dev(program, "--hosts", str(path))
+    assert dev.end() == 1
+    assert "hosts.yaml:5: hosts.a.ssh_port:" in dev.text(), dev.text()
+    dev = Dev(program, "--hosts", str(path) + ".missing")
+    assert dev.end() == 1
+    assert "hosts.yaml.missing" in dev.text(), dev.text()
+    assert leftovers(program) == []
+
+
+def a_real_clusters_file_forms(program, directory, hosts_file):
+    began = time.monotonic()
+    dev = Dev(program, "--hosts", hosts_file, "--dir", directory)
+    dev.wait_for("Ctrl-C stops the cluster.")
+    took = time.monotonic() - began
+    nodes = sorted(p.parent.name for p in Path(directory).glob("*/log"))
+    addresses = [line.split()[1] for line in dev.text().splitlines() if " 127.0.0." in line and line.split()[0] in nodes]
+    assert len(addresses) == len(nodes), dev.text()
+    leaders = set()
+    for address in addresses:
+        seen = status(address)
+        leaders.add(seen["leader_id"])
+        assert seen["alive_peers"] == len(nodes) - 1, (address, seen["alive_peers"])
+        assert set(seen["alive_peers_list"]) == set(nodes) - {seen["node_id"]}
+        assert len(seen["nodes"]) > len(nodes), "hosts that stay down are shown too"
+    assert len(leaders) == 1 and None not in leaders, leaders
+    rss = []
+    for pid in leftovers(program):
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith("VmRSS"):
+                rss.append(int(line.split()[1]) / 1024)
+    print(f"    {len(nodes)} nodes formed in {took:.1f} s; largest process {max(rss):.0f} MiB")
+    assert dev.interrupt() == 0
+    assert leftovers(program) == []
+
+
+def main():
+    enter_namespace()
+    program = os.path.abspath(sys.argv[1])
+    tests = [
+        (five_nodes_form_and_stop_on_ctrl_c, ()),
+        (nothing_outlives_a_killed_launcher, ()),
+        (a_taken_port_is_one_clear_sentence, ()),
+        (a_bad_file_is_named_with_its_line, ()),
+    ]
+    if len(sys.argv) > 2:
+        tests.append((a_real_clusters_file_forms, (os.path.abspath(sys.argv[2]),)))
+    passed = failed = 0
+    for test, more in tests:
+        directory = tempfile.mkdtemp(prefix="ringrift-test-")
+        try:
+            test(program, directory, *more)
+            passed += 1
+            print(f"ok {test.__name__.replace('_', ' ')}", flush=True)
+        except Exception:  # noqa: BLE001 (a test may fail in any way, and the others still run)
+            failed += 1
+            print(f"FAILED {test.__name__.replace('_', ' ')}\n{traceback.format_exc()}", flush=True)
+        finally:
+            for pid in leftovers(program):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            shutil.rmtree(directory, ignore_errors=True)
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

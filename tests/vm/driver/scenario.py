@@ -1,0 +1,139 @@
+"""Runs one scenario file on fresh machines and tells how it went."""
+
+import shutil
+import signal
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from . import installation
+from .machine import Machine, retry
+from .network import Network
+from .sandbox import run
+
+# Lines of a failed machine's journal that are printed; all of it is kept in the log folder.
+JOURNAL_LINES = 80
+# A scenario that hangs must not take the whole run with it.
+LIMIT_SECONDS = 300
+PRELUDE = Path(__file__).parent / "prelude.py"
+
+
+@dataclass
+class Outcome:
+    """What became of a scenario."""
+
+    name: str
+    seconds: float = 0.0
+    boot_seconds: float = 0.0
+    claims: list[str] = field(default_factory=list)
+    error: str | None = None
+
+
+class Stage:
+    """The machines of one scenario, and the names that its text finds."""
+
+    def __init__(self, roles: dict[str, str], layers: list[Path], home: Path, cgroup: Path, verbose: bool) -> None:
+        self.network = Network(list(roles), [name for name, role in roles.items() if role == installation.DIAL_OUT])
+        self.claims: list[str] = []
+        self.machines: list[Machine] = []
+        for name, role in roles.items():
+            lower = layers[-1:] if role == installation.BARE else layers
+            machine = Machine(name, lower, home / name, self.network, cgroup, verbose)
+            self.machines.append(machine)
+            if role != installation.BARE:
+                installation.configure(machine.root, name, roles, self.network)
+
+    def names(self) -> dict[str, object]:
+        """What a scenario can use without importing it, as in the NixOS driver."""
+        return {
+            **{machine.name.replace("-", "_"): machine for machine in self.machines},
+            "machines": self.machines,
+            "start_all": self.start_all,
+            "subtest": self.subtest,
+            "retry": retry,
+        }
+
+    def start_all(self) -> None:
+        for machine in self.machines:
+            machine.start()
+
+    @contextmanager
+    def subtest(self, claim: str) -> Iterator[None]:
+        started = time.monotonic()
+        print(f"  {claim} …", flush=True)
+        yield
+        print(f"  ok: {claim} ({time.monotonic() - started:.1f} s)", flush=True)
+        self.claims.append(claim)
+
+
+def play(scenario: Path, layers: list[Path], home: Path, cgroup: Path, logs: Path, verbose: bool) -> Outcome:
+    """Boots fresh machines, runs the scenario on them, and clears them away."""
+    outcome = Outcome(scenario.stem)
+    started = time.monotonic()
+    home.mkdir(parents=True)
+    run("mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", str(home))
+    stage = Stage(installation.read_roles(scenario), layers, home, cgroup, verbose)
+    signal.signal(signal.SIGALRM, out_of_time)
+    signal.alarm(LIMIT_SECONDS)
+    try:
+        boot(stage)
+        outcome.boot_seconds = time.monotonic() - started
+        print(f"  {len(stage.machines)} machines booted in {outcome.boot_seconds:.1f} s", flush=True)
+        names = stage.names()
+        for text in (PRELUDE, scenario):
+            exec(compile(text.read_text(), str(text), "exec"), names)  # noqa: S102: this is what a driver does
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a scenario may raise anything, and every failure is to be told alike
+        outcome.error = describe(error, scenario)
+    finally:
+        signal.alarm(0)
+        keep_logs(stage, logs / scenario.stem, print_journals=outcome.error is not None)
+        for machine in stage.machines:
+            machine.crash() if machine.is_up() else None
+        clear(stage, home)
+    outcome.seconds = time.monotonic() - started
+    outcome.claims = stage.claims
+    return outcome
+
+
+def boot(stage: Stage) -> None:
+    stage.start_all()
+    for machine in stage.machines:
+        machine.wait_until_booted()
+
+
+def out_of_time(*_: object) -> None:
+    raise TimeoutError(f"the scenario ran for more than {LIMIT_SECONDS} s")
+
+
+def describe(error: BaseException, scenario: Path) -> str:
+    """The error with the lines of the scenario that led to it; the driver's own frames tell a reader nothing."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(scenario)]
+    lines = [f"    {scenario.name}:{frame.lineno}: {frame.line}" for frame in frames]
+    text = str(error) or type(error).__name__
+    return "\n".join([*lines, f"    {type(error).__name__}: {text}" if not isinstance(error, AssertionError) else f"    assertion failed: {text}"])
+
+
+def keep_logs(stage: Stage, folder: Path, print_journals: bool) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for machine in stage.machines:
+        if machine.is_up() and machine.boot_seconds is not None:
+            machine.execute("journalctl --sync --flush", timeout=30)
+        journal = machine.journal()
+        (folder / f"{machine.name}.journal").write_text(journal)
+        if machine.console.exists():
+            shutil.copy(machine.console, folder / f"{machine.name}.console")
+        if print_journals:
+            print(f"--- journal of {machine.name}, last {JOURNAL_LINES} lines; all of it: {folder}/{machine.name}.journal")
+            print("\n".join(journal.splitlines()[-JOURNAL_LINES:]), flush=True)
+
+
+def clear(stage: Stage, home: Path) -> None:
+    """Takes down what the next scenario sets up anew. The run's end would do it too."""
+    stage.network.remove()
+    run("umount", "--recursive", str(home))
