@@ -16,14 +16,21 @@ pub enum LinkEvent {
         /// Why, in words.
         reason: String,
     },
-    /// Two live machines use one node id. Raised where it is judged, and at the machine that came second.
+    /// The last link to this node was closed because nothing used it. It says nothing about the node's health.
+    Unused(Peer),
+    /// A second machine came with a node id that a live one has, this one perhaps. It was refused.
     DuplicateId {
-        /// The node id; this node's own where this machine is one of the two.
+        /// The node id.
         node: NodeId,
-        /// The machine that had the id first and still answers.
+        /// The machine that has the id and still answers.
         holder: String,
         /// The machine that came second.
-        newcomer: SocketAddr,
+        newcomer: String,
+    },
+    /// This machine itself came second with its node id: it must not go on under it.
+    IdTaken {
+        /// The machine that has the id and still answers, as the peer that said so sees it.
+        holder: String,
     },
     /// A connection from or to this address was turned down or cut off.
     Rejected {

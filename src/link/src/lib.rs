@@ -4,17 +4,35 @@
 //! A node that only dials out is reached over the connections it made, or through a relay: the relay passes bytes on,
 //! the two ends authenticate each other inside them.
 
+mod accept;
+mod authority;
+mod back_off;
 mod book;
+mod certified_name;
+mod control;
+mod credentials;
+mod dial;
 mod error;
+mod establish;
 mod event;
+mod frame;
 mod handler;
+mod handshake;
+mod hello;
 mod identity;
 mod limits;
 mod link;
 mod links;
+mod mux;
 mod peer;
 mod protocol;
+mod relay;
+mod serve;
 mod stream;
+mod table;
+mod tls_reason;
+mod trust;
+mod wire;
 
 pub use book::{AddressBook, Routes};
 pub use error::{IdentityError, LinkError};

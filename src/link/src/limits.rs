@@ -16,14 +16,18 @@ pub struct Limits {
     pub max_relayed: usize,
     /// TCP connect, TLS and hello together; also the time that a peer has to name what a new stream is about.
     pub handshake_timeout: Duration,
-    /// Time between pings. A link is dead when two in a row stay unanswered.
+    /// Time between pings. A link is dead after three of them without a byte from the peer.
     pub ping_interval: Duration,
+    /// How long an old link may take to show that it lives when a second machine comes with the same node id.
+    pub probe_timeout: Duration,
     /// How long a link over a relay, or a relayed pair, may go unused.
     pub relay_idle: Duration,
     /// How long calls in flight may take to end on a link that is being replaced.
     pub retire_grace: Duration,
     /// First and longest wait before an address that failed is dialled again.
     pub back_off: (Duration, Duration),
+    /// First and longest time without any link for a node that broke the protocol.
+    pub penalty: (Duration, Duration),
 }
 
 impl Default for Limits {
@@ -35,10 +39,12 @@ impl Default for Limits {
             max_handshakes_per_ip: 32,
             max_relayed: 256,
             handshake_timeout: Duration::from_secs(5),
-            ping_interval: Duration::from_secs(4),
-            relay_idle: Duration::from_secs(120),
+            ping_interval: Duration::from_secs(3),
+            probe_timeout: Duration::from_secs(2),
+            relay_idle: Duration::from_mins(2),
             retire_grace: Duration::from_secs(30),
             back_off: (Duration::from_millis(100), Duration::from_secs(5)),
+            penalty: (Duration::from_secs(1), Duration::from_mins(1)),
         }
     }
 }

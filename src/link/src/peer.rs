@@ -38,6 +38,8 @@ pub struct LinkInfo {
     pub rtt: Option<Duration>,
     /// The software version that the peer named.
     pub software: String,
+    /// This node's address as the peer sees it: differs from its own behind address translation.
+    pub observed: Option<SocketAddr>,
     /// Calls and streams in flight, those opened by the peer included.
     pub streams: usize,
 }

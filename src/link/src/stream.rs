@@ -24,9 +24,9 @@ impl Stream {
         Self { inner, lease, write_closed: false }
     }
 
-    /// The link this stream is part of.
-    pub(crate) fn lease(&self) -> &Lease {
-        &self.lease
+    /// No longer counts the stream as in use.
+    pub(crate) fn uncount(&mut self) {
+        self.lease.release();
     }
 }
 

@@ -1,0 +1,273 @@
+use std::{
+    collections::VecDeque,
+    io,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bytes::{Buf as _, BytesMut};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    sync::{mpsc, oneshot},
+    time::{MissedTickBehavior, interval_at, sleep_until},
+};
+
+use crate::{
+    Direction, Limits, Stream,
+    frame::Opening,
+    link::{Link, Order},
+};
+
+/// Pings whose answers are still waited for; older ones are forgotten.
+const MAX_AWAITED: usize = 16;
+/// After so many ping intervals in a row without a byte from the peer it is dead.
+const DEAD_AFTER: u32 = 3;
+
+/// One message on the control stream: kind, and a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Message {
+    /// To be answered with the same number.
+    Ping(u32),
+    Pong(u32),
+    /// The sender opens no more streams and asks the peer to do the same.
+    Retire,
+    /// After `Retire`: no stream that the sender opened is in use any more.
+    Drained,
+}
+
+impl Message {
+    const LEN: usize = 5;
+
+    fn encode(self) -> [u8; Self::LEN] {
+        let (kind, number) = match self {
+            Self::Ping(number) => (1, number),
+            Self::Pong(number) => (2, number),
+            Self::Retire => (3, 0),
+            Self::Drained => (4, 0),
+        };
+        let [a, b, c, d] = u32::to_be_bytes(number);
+        [kind, a, b, c, d]
+    }
+
+    fn decode(mut bytes: &[u8]) -> Option<Self> {
+        let (kind, number) = (bytes.try_get_u8().ok()?, bytes.try_get_u32().ok()?);
+        match kind {
+            1 => Some(Self::Ping(number)),
+            2 => Some(Self::Pong(number)),
+            3 => Some(Self::Retire),
+            4 => Some(Self::Drained),
+            _ => None,
+        }
+    }
+}
+
+/// Keeps the control stream of a link: measures, notices a peer that is dead, ends the link in good order. Returns
+/// when the link is closed.
+pub(crate) async fn keep(
+    link: Arc<Link>,
+    orders: mpsc::Receiver<Order>,
+    control: oneshot::Receiver<Stream>,
+    received: impl Fn() -> u64,
+    limits: &Limits,
+) {
+    let stream = match link.direction {
+        Direction::Outbound => open(&link).await,
+        Direction::Inbound => {
+            let given = tokio::time::timeout(limits.handshake_timeout, control).await;
+            if given.is_err() {
+                link.violation("it did not open the control stream");
+            }
+            given.ok().and_then(Result::ok)
+        }
+    };
+    let Some(stream) = stream else { return };
+    let mut keeper = Keeper {
+        link: &link,
+        stream,
+        inbox: BytesMut::new(),
+        number: 0,
+        awaited: VecDeque::new(),
+        silent: 0,
+        received: 0,
+        retire: Retire::No,
+    };
+    let run = keeper.run(orders, received, limits);
+    let ended = tokio::select! {
+        () = link.closed() => return,
+        ended = run => ended,
+    };
+    let reason = ended.map_or_else(|error| error.to_string(), |()| "the peer ended its control stream".to_owned());
+    // The control stream also ends with the connection, and the connection's task knows better why.
+    if tokio::time::timeout(Duration::from_secs(1), link.closed()).await.is_err() {
+        link.close(reason);
+    }
+}
+
+async fn open(link: &Arc<Link>) -> Option<Stream> {
+    let mut stream = link.open_control().await.ok()?;
+    stream.write_all(&Opening::Control.encode()).await.ok()?;
+    Some(stream)
+}
+
+struct Keeper<'a> {
+    link: &'a Link,
+    stream: Stream,
+    inbox: BytesMut,
+    number: u32,
+    awaited: VecDeque<Awaited>,
+    /// Intervals in a row without a byte from the peer.
+    silent: u32,
+    received: u64,
+    retire: Retire,
+}
+
+struct Awaited {
+    number: u32,
+    sent: Instant,
+    /// Told when the answer comes.
+    probe: Option<oneshot::Sender<()>>,
+}
+
+/// How far the orderly end of the link is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Retire {
+    No,
+    /// We asked; the peer still uses streams that it opened.
+    Asked,
+    /// We asked; the peer is done.
+    PeerDrained,
+    /// The peer asked; we still use streams.
+    ToDrain,
+    /// The peer asked; we are done and have said so.
+    Drained,
+}
+
+impl Keeper<'_> {
+    async fn run(
+        &mut self,
+        mut orders: mpsc::Receiver<Order>,
+        received: impl Fn() -> u64,
+        limits: &Limits,
+    ) -> io::Result<()> {
+        // Spread, or the pings of a thousand links go out at one moment.
+        let start = tokio::time::Instant::now() + limits.ping_interval.mul_f64(rand::random::<f64>());
+        let mut ticks = interval_at(start, limits.ping_interval);
+        // After a suspend one tick follows, not a hundred: a peer gets its time to answer.
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut retire_by = tokio::time::Instant::now();
+        if self.link.direction == Direction::Outbound {
+            self.ping(None).await?;
+        }
+        loop {
+            tokio::select! {
+                message = next(&mut self.inbox, &mut self.stream) => match message? {
+                    Some(message) => self.on_message(message).await?,
+                    None => return Ok(()),
+                },
+                _ = ticks.tick() => self.on_tick(received()).await?,
+                Some(order) = orders.recv() => match order {
+                    Order::Probe(probe) => self.ping(Some(probe)).await?,
+                    Order::Retire => {
+                        self.retire = Retire::Asked;
+                        retire_by = tokio::time::Instant::now() + limits.retire_grace;
+                        self.send(Message::Retire).await?;
+                    }
+                },
+                () = self.link.stream_ended(), if self.retire != Retire::No => {}
+                () = sleep_until(retire_by), if matches!(self.retire, Retire::Asked | Retire::PeerDrained) => {
+                    self.link.close("it was replaced; streams on it did not end in time");
+                }
+            }
+            self.drain().await?;
+            if self.link.is_closed() {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn on_message(&mut self, message: Message) -> io::Result<()> {
+        match message {
+            Message::Ping(number) => self.send(Message::Pong(number)).await?,
+            Message::Pong(number) => {
+                while let Some(awaited) = self.awaited.pop_front_if(|awaited| awaited.number <= number) {
+                    if awaited.number == number {
+                        self.link.set_rtt(awaited.sent.elapsed());
+                    }
+                    if let Some(probe) = awaited.probe {
+                        let _ = probe.send(());
+                    }
+                }
+            }
+            Message::Retire => {
+                self.link.mark_retired();
+                self.retire = Retire::ToDrain;
+            }
+            Message::Drained => {
+                if self.retire == Retire::Asked {
+                    self.retire = Retire::PeerDrained;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn on_tick(&mut self, received: u64) -> io::Result<()> {
+        // Any byte is a sign of life: a ping may be stuck behind a large answer on a slow line.
+        if received == self.received {
+            self.silent += 1;
+        } else {
+            self.silent = 0;
+        }
+        self.received = received;
+        if self.silent >= DEAD_AFTER {
+            self.link.close("the peer no longer answers pings");
+        } else if self.link.direction == Direction::Outbound || self.silent > 0 {
+            // The end that dialled pings always; the other one only when it hears nothing.
+            self.ping(None).await?;
+        }
+        Ok(())
+    }
+
+    async fn drain(&mut self) -> io::Result<()> {
+        match self.retire {
+            Retire::PeerDrained if self.link.opened() == 0 => self.link.close("it was no longer needed"),
+            Retire::ToDrain if self.link.opened() == 0 => {
+                self.retire = Retire::Drained;
+                self.send(Message::Drained).await?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    async fn ping(&mut self, probe: Option<oneshot::Sender<()>>) -> io::Result<()> {
+        self.number = self.number.wrapping_add(1);
+        if self.awaited.len() == MAX_AWAITED {
+            self.awaited.pop_front();
+        }
+        self.awaited.push_back(Awaited { number: self.number, sent: Instant::now(), probe });
+        self.send(Message::Ping(self.number)).await
+    }
+
+    async fn send(&mut self, message: Message) -> io::Result<()> {
+        self.stream.write_all(&message.encode()).await?;
+        self.stream.flush().await
+    }
+}
+
+/// The next message, `None` at the end of the stream. May be dropped and called again: what was read stays in `inbox`.
+async fn next(inbox: &mut BytesMut, stream: &mut Stream) -> io::Result<Option<Message>> {
+    loop {
+        if inbox.len() >= Message::LEN {
+            let bytes = inbox.split_to(Message::LEN);
+            let message = Message::decode(&bytes);
+            return message
+                .map(Some)
+                .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "an unknown control message"));
+        }
+        inbox.reserve(16 * Message::LEN);
+        if stream.read_buf(inbox).await? == 0 {
+            return Ok(None);
+        }
+    }
+}
