@@ -6,7 +6,7 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use futures::{FutureExt, StreamExt};
 use ringrift_config::NodeId;
-use ringrift_state::{Agreed, EntryMeta, Update, encode};
+use ringrift_state::{Agreed, ClusterId, Command, EntryMeta, Update, encode};
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
@@ -151,6 +151,7 @@ impl Shared {
         let mut heartbeat = tokio::time::interval(self.config.heartbeat);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut said = None;
+        let mut cluster_id = self.source.agreed().cluster_id.clone();
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
@@ -158,7 +159,7 @@ impl Shared {
                     let Some(update) = update else { return };
                     // What else is there comes along, so that the watchers wake once.
                     let more = std::iter::from_fn(|| updates.next().now_or_never().flatten());
-                    self.take(std::iter::once(update).chain(more.take(BATCH)));
+                    self.take(std::iter::once(update).chain(more.take(BATCH)), &mut cluster_id);
                 }
                 changed = leadership.changed() => {
                     if changed.is_err() { return }
@@ -179,9 +180,17 @@ impl Shared {
         }
     }
 
-    fn take(&self, updates: impl Iterator<Item = Update>) {
+    fn take(&self, updates: impl Iterator<Item = Update>, cluster_id: &mut String) {
         let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
-        updates.for_each(|update| add(&mut ring, update));
+        for update in updates {
+            if let Some(name) = named(&update).filter(|name| *name != cluster_id) {
+                if ClusterId::parse(name).succeeds(&ClusterId::parse(cluster_id)) {
+                    ring.begin_era();
+                }
+                name.clone_into(cluster_id);
+            }
+            add(&mut ring, update);
+        }
         let next = ring.next();
         drop(ring);
         self.tip.send_modify(|tip| tip.next = next);
@@ -218,8 +227,13 @@ impl Shared {
     }
 
     /// Frames from the entry `wanted` on.
-    pub(crate) fn entries(&self, wanted: u64, most: usize) -> Next {
-        self.ring.lock().unwrap_or_else(PoisonError::into_inner).from(wanted, most)
+    pub(crate) fn entries(&self, wanted: u64, most: usize, era: u64) -> Next {
+        self.ring.lock().unwrap_or_else(PoisonError::into_inner).from(wanted, most, era)
+    }
+
+    /// How often the cluster was recovered while this hub served.
+    pub(crate) fn era(&self) -> u64 {
+        self.ring.lock().unwrap_or_else(PoisonError::into_inner).era()
     }
 
     /// A snapshot that the ring goes on from.
@@ -240,6 +254,25 @@ impl Shared {
         let snapshot = Arc::new(made.map_err(|error| FrameError::Encode(error.to_string()))??);
         *kept = Some(Arc::clone(&snapshot));
         Ok(snapshot)
+    }
+}
+
+/// The cluster's name, where the update gives it one.
+fn named(update: &Update) -> Option<&String> {
+    fn by(command: &Command) -> Option<&String> {
+        match command {
+            Command::FormCluster { cluster_id, .. } => Some(cluster_id),
+            Command::Once { inner, .. } => by(inner),
+            Command::SetEligibility { .. }
+            | Command::Record { .. }
+            | Command::AdoptVoters { .. }
+            | Command::Restore { .. } => None,
+        }
+    }
+    match update {
+        Update::Snapshot(agreed) => Some(&agreed.cluster_id),
+        Update::Entry { command, .. } => by(command),
+        Update::Blank(_) => None,
     }
 }
 

@@ -338,3 +338,6 @@ fn is_recovered(cache: &Path, agreed: &Agreed, voter: &NodeId, theirs: &str) -> 
         cache.display()
     ))
 }
+
+#[cfg(test)]
+mod tests;

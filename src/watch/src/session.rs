@@ -71,6 +71,12 @@ pub enum ServeError {
         /// This voter's.
         ours: String,
     },
+    /// The cluster came back from a lost majority.
+    #[error("the cluster was recovered under a new id: {watcher} must begin anew from the recovered state")]
+    Recovered {
+        /// Who watched the lost one.
+        watcher: NodeId,
+    },
     /// It takes nothing.
     #[error("{watcher} took no bytes for {after:?} and was dropped")]
     Stuck {
@@ -108,6 +114,7 @@ pub(crate) async fn serve(
     let mut writer = Writer { write, watcher, patience: hub.config.write_timeout };
     // Before the greeting is read: what comes after it in the log must not be missed.
     let mut tips = hub.tips();
+    let era = hub.era();
     let mut read = codec_reader(read);
     let hello = tokio::select! {
         () = hub.ended.cancelled() => return Err(ServeError::Stopped),
@@ -139,7 +146,7 @@ pub(crate) async fn serve(
                 reported = tip.report;
                 writer.all([hub.newest_report()]).await?;
             }
-            match hub.entries(next, BATCH) {
+            match hub.entries(next, BATCH, era) {
                 Next::Frames(frames) => {
                     next += frames.len() as u64;
                     writer.all(frames).await?;
@@ -153,6 +160,7 @@ pub(crate) async fn serve(
                     next = snapshot.index + 1;
                     writer.all(snapshot.frames.iter().cloned()).await?;
                 }
+                Next::Over => return Err(ServeError::Recovered { watcher: watcher.clone() }),
                 Next::Wait => {
                     if tips.changed().await.is_err() {
                         return Err(ServeError::Stopped);
