@@ -57,7 +57,7 @@ def report(outcomes: list[Outcome], results: Path | None) -> None:
 
 
 def arguments() -> argparse.Namespace:
-    target = Path(os.environ.get("CARGO_TARGET_DIR", REPOSITORY / "target"))
+    target = Path(os.environ.get("CARGO_TARGET_DIR", REPOSITORY / "target")).resolve()
     parser = argparse.ArgumentParser(prog="driver", description=__doc__)
     parser.add_argument("scenario", nargs="*", help="the name of a file in tests/vm, without .py; all when left out")
     parser.add_argument("--list", action="store_true", help="print the names of the scenarios")

@@ -126,6 +126,10 @@ class Machine:
         self.shutdown()
         self.start()
 
+    def discard(self) -> None:
+        """Ends the machine at the end of its scenario."""
+        self._end(signal.SIGKILL)
+
     def is_up(self) -> bool:
         """Whether it was started and not ended since."""
         return self._nspawn is not None

@@ -93,7 +93,7 @@ def play(scenario: Path, layers: list[Path], home: Path, cgroup: Path, logs: Pat
         signal.alarm(0)
         keep_logs(stage, logs / scenario.stem, print_journals=outcome.error is not None)
         for machine in stage.machines:
-            machine.crash() if machine.is_up() else None
+            machine.discard()
         clear(stage, home)
     outcome.seconds = time.monotonic() - started
     outcome.claims = stage.claims
@@ -114,8 +114,8 @@ def describe(error: BaseException, scenario: Path) -> str:
     """The error with the lines of the scenario that led to it; the driver's own frames tell a reader nothing."""
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(scenario)]
     lines = [f"    {scenario.name}:{frame.lineno}: {frame.line}" for frame in frames]
-    text = str(error) or type(error).__name__
-    return "\n".join([*lines, f"    {type(error).__name__}: {text}" if not isinstance(error, AssertionError) else f"    assertion failed: {text}"])
+    kind = "assertion failed" if isinstance(error, AssertionError) else type(error).__name__
+    return "\n".join([*lines, f"    {kind}: {error}"])
 
 
 def keep_logs(stage: Stage, folder: Path, print_journals: bool) -> None:
