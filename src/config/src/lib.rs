@@ -1,5 +1,20 @@
 //! What does the hosts file say? What is this setting, and who set it?
 
+mod finding;
+mod hosts;
+mod nearest;
 mod node_id;
+pub mod report;
+mod settings;
+mod start_plan;
+mod token;
+mod yaml;
 
+pub use finding::{Finding, Severity};
+pub use hosts::{
+    AutoSync, BandwidthOverride, Capability, Gpu, Host, HostsError, HostsFile, PublicPorts, Role, Status, StoragePaths,
+};
 pub use node_id::{InvalidNodeId, NodeId};
+pub use settings::{Flags, Resolved, Setting, Settings, SettingsError, Source, TlsFiles};
+pub use start_plan::{StartError, StartPlan, VotersFrom, start_plan};
+pub use token::{Token, TokenError, Tokens};
