@@ -1,0 +1,207 @@
+//! What is agreed, and who leads: read from the own log on a voter, from a voter's stream on every other node.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use arc_swap::ArcSwapOption;
+use ringrift_config::NodeId;
+use ringrift_consensus::{Consensus, RaftStatus, Role};
+use ringrift_state::Agreed;
+use ringrift_watch::{FollowStatus, Follower, Hub};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+/// The agreed state as this node knows it. A node that starts or stops being a voter changes its source on the way.
+pub(crate) struct Agreement {
+    node: NodeId,
+    voter: ArcSwapOption<Voter>,
+    follower: Follower,
+    stop: CancellationToken,
+}
+
+/// This node's part in Raft, and what it tells those who do not take part.
+struct Voter {
+    consensus: Consensus,
+    hub: Hub,
+}
+
+/// Who leads, as this node knows it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Leadership {
+    /// The newest term heard of.
+    pub(crate) term: u64,
+    /// The leader, or none if there is none or nothing was heard of it for too long.
+    pub(crate) leader: Option<NodeId>,
+    /// How this node takes part.
+    pub(crate) part: Part,
+    /// The replicated voters; before anything is agreed, empty.
+    pub(crate) voters: Vec<NodeId>,
+    /// Time since the leader was last heard of, directly or through a voter. `None` without a leader.
+    pub(crate) leader_age: Option<Duration>,
+    /// Index up to which the agreed state was applied here.
+    pub(crate) applied: u64,
+    /// How old the agreed state may be: time since it was last known to be current. `None` if it never was.
+    pub(crate) stale: Option<Duration>,
+    /// Where a node that does not vote reads from.
+    pub(crate) source: Option<NodeId>,
+}
+
+/// How a node takes part in the agreement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    Leader,
+    Follower,
+    Candidate,
+    /// A voter to be that is still catching up.
+    Learner,
+    /// Does not vote.
+    Worker,
+}
+
+impl Part {
+    /// The `role` of the contract's §2.1.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Leader => "leader",
+            Self::Follower => "follower",
+            Self::Candidate => "candidate",
+            Self::Learner => "learner",
+            Self::Worker => "worker",
+        }
+    }
+}
+
+impl Agreement {
+    /// Agreement by following; `stop` ends what is started later on this node's behalf.
+    pub(crate) fn new(node: NodeId, follower: Follower, stop: CancellationToken) -> Self {
+        Self { node, voter: ArcSwapOption::empty(), follower, stop }
+    }
+
+    pub(crate) fn node(&self) -> &NodeId {
+        &self.node
+    }
+
+    pub(crate) fn stop(&self) -> &CancellationToken {
+        &self.stop
+    }
+
+    /// Begins to take part in Raft.
+    pub(crate) fn set_consensus(&self, consensus: Consensus, hub: Hub) {
+        self.voter.store(Some(Arc::new(Voter { consensus, hub })));
+    }
+
+    /// The own Raft node, if this node runs one, be it a voter or about to become one.
+    pub(crate) fn consensus(&self) -> Option<Consensus> {
+        self.voter.load().as_ref().map(|v| v.consensus.clone())
+    }
+
+    /// What serves watchers, if this node is one of the replicated voters.
+    pub(crate) fn hub(&self) -> Option<Hub> {
+        self.voting()?;
+        self.voter.load().as_ref().map(|v| v.hub.clone())
+    }
+
+    /// The own Raft node, if this node is one of the replicated voters.
+    pub(crate) fn voting(&self) -> Option<(Consensus, RaftStatus)> {
+        let consensus = self.consensus()?;
+        let status = consensus.status().borrow().clone();
+        status.voters.contains(&self.node).then_some((consensus, status))
+    }
+
+    /// The newest agreed state that this node holds.
+    pub(crate) fn agreed(&self) -> Arc<Agreed> {
+        match self.voting() {
+            Some((consensus, _)) => consensus.agreed(),
+            None => self.follower.agreed(),
+        }
+    }
+
+    /// Who leads.
+    pub(crate) fn leadership(&self) -> Leadership {
+        if let Some((consensus, status)) = self.voting() {
+            return Self::of_voter(&consensus.agreed(), &status);
+        }
+        let status = self.follower.status().borrow().clone();
+        let part = if self.voter.load().is_some() { Part::Learner } else { Part::Worker };
+        let stale = status.staleness();
+        // A leader that nobody has confirmed for a while is not a leader any more, whatever was last heard.
+        let leader = status.leader.filter(|_| stale.is_some_and(|s| s < LEADER_FORGOTTEN));
+        Leadership {
+            term: status.term,
+            leader_age: leader.as_ref().and(stale),
+            leader,
+            part,
+            voters: status.voters.into_iter().collect(),
+            applied: status.applied,
+            stale,
+            source: status.connected_to,
+        }
+    }
+
+    fn of_voter(agreed: &Agreed, status: &RaftStatus) -> Leadership {
+        let part = match status.role {
+            Role::Leader => Part::Leader,
+            Role::Follower => Part::Follower,
+            Role::Candidate => Part::Candidate,
+            Role::Learner => Part::Learner,
+        };
+        // A leader's proof that it still leads is its quorum's answer; a follower's is the leader's last message.
+        let heard = if part == Part::Leader { status.quorum_acked } else { status.leader_last_seen };
+        let age = heard.map(|at| Instant::now().saturating_duration_since(at));
+        let leader = status.leader.clone().filter(|_| age.is_none_or(|a| a < LEADER_FORGOTTEN));
+        Leadership {
+            term: status.term,
+            leader_age: leader.as_ref().map(|_| age.unwrap_or_default()),
+            leader,
+            part,
+            voters: status.voters.iter().cloned().collect(),
+            applied: agreed.index,
+            stale: age,
+            source: None,
+        }
+    }
+}
+
+/// Wakes a reader when the agreed state or the leadership may have changed, whatever this node's source is by then.
+pub(crate) struct Changes {
+    agreement: Arc<Agreement>,
+    raft: Option<watch::Receiver<RaftStatus>>,
+    applied: watch::Receiver<u64>,
+    followed: watch::Receiver<FollowStatus>,
+}
+
+impl Changes {
+    pub(crate) fn new(agreement: Arc<Agreement>) -> Self {
+        let (applied, followed) = (agreement.follower.changes(), agreement.follower.status());
+        Self { agreement, raft: None, applied, followed }
+    }
+
+    /// Returns after the next change; early returns are possible.
+    pub(crate) async fn next(&mut self) {
+        if self.raft.is_none() {
+            self.raft = self.agreement.consensus().map(|c| c.status());
+        }
+        let raft = async {
+            let still_there = match &mut self.raft {
+                Some(raft) => raft.changed().await.is_ok(),
+                None => false,
+            };
+            if !still_there {
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            () = raft => {}
+            Ok(()) = self.applied.changed() => {}
+            Ok(()) = self.followed.changed() => {}
+            // A source that has ended wakes nobody any more; neither does one that does not exist yet.
+            else => std::future::pending().await,
+        }
+    }
+}
+
+/// After this long without news of it a leader is shown as none. Above the longest election (1.6 s by default) and the
+/// watch stream's heartbeat (1 s), so that a healthy cluster never flickers.
+const LEADER_FORGOTTEN: Duration = Duration::from_secs(5);

@@ -1,0 +1,214 @@
+//! Which nodes a development cluster has, where they listen, and where their state lies.
+
+use std::{
+    collections::BTreeMap,
+    fmt::Write as _,
+    fs,
+    io::Write as _,
+    net::IpAddr,
+    os::unix::fs::OpenOptionsExt as _,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, Result, bail};
+use ringrift_config::{HostsFile, NodeId, Token};
+use tempfile::TempDir;
+
+use super::loopback;
+
+/// The real port numbers: every node has an address of its own.
+pub(crate) const PORTS: [u16; 3] = [API_PORT, 8765, 8080];
+const API_PORT: u16 = 8770;
+
+/// Voters of a generated cluster: the fewest that survive the loss of one.
+const VOTERS: u16 = 3;
+
+/// A prepared directory, with the hosts file and the token in place.
+pub(crate) struct Layout {
+    dir: PathBuf,
+    /// Removes a temporary directory when it is dropped.
+    temporary: Option<TempDir>,
+    nodes: Vec<(NodeId, IpAddr)>,
+    voters: Vec<NodeId>,
+    /// Hosts that the file names and that stay down.
+    down: usize,
+    token: String,
+}
+
+impl Layout {
+    /// Writes everything that the nodes need under `dir`, or under a temporary directory.
+    pub(crate) fn prepare(hosts: Option<&Path>, nodes: u16, dir: Option<&Path>) -> Result<Self> {
+        let hosts = match hosts {
+            Some(path) => HostsFile::load(path)?,
+            None => HostsFile::parse(&generated(nodes), Path::new("generated hosts file"))?,
+        };
+        let Some(voters) = hosts.voters.clone() else {
+            bail!(
+                "{}: p2p_voters: missing: without voters no leader can be elected; list 3 to 9 stable hosts",
+                hosts.path.display()
+            );
+        };
+        let running: Vec<NodeId> = hosts.hosts.values().filter(|h| h.runs_daemon()).map(|h| h.id.clone()).collect();
+        let up = voters.iter().filter(|v| running.contains(v)).count();
+        let quorum = voters.len() / 2 + 1;
+        if up < quorum {
+            bail!(
+                "{}: p2p_voters: only {up} of {} voters are `ready` and p2p_enabled, and a leader needs {quorum}",
+                hosts.path.display(),
+                voters.len()
+            );
+        }
+        let nodes = running
+            .into_iter()
+            .enumerate()
+            .map(|(i, node)| loopback::address(i).map(|ip| (node, ip)).context("more nodes than loopback addresses"))
+            .collect::<Result<Vec<_>>>()?;
+
+        let (dir, temporary) = match dir {
+            Some(dir) => {
+                fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
+                (dir.canonicalize().with_context(|| format!("cannot use {}", dir.display()))?, None)
+            }
+            None => {
+                let temporary = tempfile::Builder::new().prefix("ringrift-dev-").tempdir()?;
+                (temporary.path().to_owned(), Some(temporary))
+            }
+        };
+        let by_node: BTreeMap<NodeId, IpAddr> = nodes.iter().cloned().collect();
+        let down = hosts.hosts.len() - nodes.len();
+        let hosts_text = hosts.with_loopback(&by_node);
+        let hosts_file = dir.join("distributed_hosts.yaml");
+        fs::write(&hosts_file, hosts_text).with_context(|| format!("cannot write {}", hosts_file.display()))?;
+        for (node, _) in &nodes {
+            let path = dir.join(node.as_str());
+            fs::create_dir_all(&path).with_context(|| format!("cannot create {}", path.display()))?;
+        }
+        let token = existing_or_new_token(&dir.join("token"))?;
+        Ok(Self { dir, temporary, nodes, voters, down, token })
+    }
+
+    pub(crate) fn nodes(&self) -> impl Iterator<Item = (&NodeId, &IpAddr)> {
+        self.nodes.iter().map(|(node, ip)| (node, ip))
+    }
+
+    pub(crate) fn addresses(&self) -> Vec<IpAddr> {
+        self.nodes.iter().map(|(_, ip)| *ip).collect()
+    }
+
+    pub(crate) fn is_voter(&self, node: &NodeId) -> bool {
+        self.voters.contains(node)
+    }
+
+    /// How many hosts of the file stay down.
+    pub(crate) fn down(&self) -> usize {
+        self.down
+    }
+
+    pub(crate) fn api_url(&self, index: usize) -> String {
+        format!("http://{}:{API_PORT}", self.nodes[index].1)
+    }
+
+    pub(crate) fn state_dir(&self, node: &NodeId) -> PathBuf {
+        self.dir.join(node.as_str())
+    }
+
+    pub(crate) fn log(&self, node: &NodeId) -> PathBuf {
+        self.state_dir(node).join("log")
+    }
+
+    pub(crate) fn hosts_file(&self) -> PathBuf {
+        self.dir.join("distributed_hosts.yaml")
+    }
+
+    pub(crate) fn token_file(&self) -> PathBuf {
+        self.dir.join("token")
+    }
+
+    pub(crate) fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// What is left behind, for the last line.
+    pub(crate) fn farewell(&self) -> String {
+        match self.temporary {
+            Some(_) => String::new(),
+            None => format!(" The state is kept in {}.", self.dir.display()),
+        }
+    }
+}
+
+/// A hosts file of `nodes` CPU hosts, the first [`VOTERS`] of which vote.
+fn generated(nodes: u16) -> String {
+    // Two voters would need both for every decision: worse than one.
+    let voters = if nodes < VOTERS { 1 } else { VOTERS };
+    let mut text = String::from("p2p_voters:\n");
+    for i in 1..=voters {
+        let _ = writeln!(text, "  - node-{i}");
+    }
+    text.push_str("hosts:\n");
+    for i in 1..=nodes {
+        let role = if i <= voters { "coordinator" } else { "selfplay" };
+        let _ = writeln!(text, "  node-{i}:\n    ssh_host: 127.0.0.1\n    status: ready\n    role: {role}");
+    }
+    text
+}
+
+fn existing_or_new_token(path: &Path) -> Result<String> {
+    match fs::read_to_string(path) {
+        Ok(text) => {
+            Token::parse(text.trim()).with_context(|| format!("{} holds no usable token", path.display()))?;
+            Ok(text.trim().to_owned())
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let token = Token::generate().expose().to_owned();
+            let mut file = fs::OpenOptions::new()
+                .write(true)
+                .create_new(true)
+                .mode(0o600)
+                .open(path)
+                .with_context(|| format!("cannot create {}", path.display()))?;
+            writeln!(file, "{token}")?;
+            Ok(token)
+        }
+        Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_generated_cluster_has_three_voters_or_one() {
+        for (nodes, voters) in [(1, 1), (2, 1), (3, 3), (5, 3), (40, 3)] {
+            let hosts = HostsFile::parse(&generated(nodes), Path::new("test")).unwrap();
+            assert_eq!(hosts.hosts.len(), usize::from(nodes));
+            assert_eq!(hosts.voters.map(|v| v.len()), Some(voters), "{nodes} nodes");
+        }
+    }
+
+    #[test]
+    fn the_token_survives_and_is_private() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let dir = tempfile::tempdir().unwrap();
+        let first = Layout::prepare(None, 3, Some(dir.path())).unwrap();
+        let again = Layout::prepare(None, 3, Some(dir.path())).unwrap();
+        assert_eq!(first.token(), again.token());
+        let mode = fs::metadata(dir.path().join("token")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_file_whose_voters_are_down_is_refused_with_the_numbers() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("hosts.yaml");
+        fs::write(
+            &file,
+            "p2p_voters: [a, b, c]\nhosts:\n  a: {ssh_host: h1, status: ready}\n  b: {ssh_host: h2, status: retired}\n  \
+             c: {ssh_host: h3, status: ready, p2p_enabled: false}\n",
+        )
+        .unwrap();
+        let error = Layout::prepare(Some(&file), 5, None).err().unwrap().to_string();
+        assert!(error.contains("only 1 of 3 voters") && error.contains("needs 2"), "{error}");
+    }
+}

@@ -1,0 +1,118 @@
+//! One error shape for every route. The status comes from an exhaustive match: a new error forces a decision.
+
+use axum::{
+    Json,
+    response::{IntoResponse, Response},
+};
+use http::{HeaderValue, StatusCode, header};
+use ringrift_api::{ErrorBody, ErrorCode};
+use ringrift_config::NodeId;
+use ringrift_consensus::ProposeError;
+use ringrift_link::LinkError;
+
+/// Why a request was not answered as asked.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub(crate) enum ApiError {
+    #[error("unauthorized")]
+    Unauthorized,
+    #[error("no leader: {0}")]
+    NoLeader(String),
+    #[error("{0}")]
+    NotFound(String),
+    #[error("{0}")]
+    BadRequest(String),
+    #[error("the body is larger than {limit} bytes")]
+    TooLarge { limit: usize },
+    #[error("method {method} is not allowed for {path}")]
+    MethodNotAllowed { method: String, path: String },
+    #[error("{0}")]
+    Timeout(String),
+    #[error("cannot reach node {node}: {reason}")]
+    Unreachable { node: NodeId, reason: String },
+    /// The request is well-formed, and it would do harm.
+    #[error("{0}")]
+    Refused(String),
+    #[error("{0}")]
+    Overloaded(String),
+    #[error("{0}")]
+    Internal(String),
+}
+
+impl ApiError {
+    fn code(&self) -> (StatusCode, ErrorCode) {
+        match self {
+            Self::Unauthorized => (StatusCode::UNAUTHORIZED, ErrorCode::Unauthorized),
+            Self::NoLeader(_) => (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::NoLeader),
+            Self::NotFound(_) => (StatusCode::NOT_FOUND, ErrorCode::NotFound),
+            Self::BadRequest(_) => (StatusCode::BAD_REQUEST, ErrorCode::BadRequest),
+            Self::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::TooLarge),
+            Self::MethodNotAllowed { .. } => (StatusCode::METHOD_NOT_ALLOWED, ErrorCode::BadRequest),
+            Self::Timeout(_) => (StatusCode::GATEWAY_TIMEOUT, ErrorCode::Timeout),
+            Self::Unreachable { .. } => (StatusCode::BAD_GATEWAY, ErrorCode::Unreachable),
+            Self::Refused(_) => (StatusCode::CONFLICT, ErrorCode::Refused),
+            Self::Overloaded(_) => (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Overloaded),
+            Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::Internal),
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let (status, code) = self.code();
+        let mut body = ErrorBody::new(code, self.to_string());
+        let mut retry = false;
+        match &self {
+            Self::NoLeader(_) => {
+                body.details.insert("leader_id".into(), serde_json::Value::Null);
+                retry = true;
+            }
+            Self::Unreachable { node, .. } => {
+                body.details.insert("node_id".into(), node.as_str().into());
+            }
+            Self::TooLarge { limit } => {
+                body.details.insert("limit_bytes".into(), (*limit).into());
+            }
+            Self::Overloaded(_) => retry = true,
+            _ => {}
+        }
+        let mut response = (status, Json(body)).into_response();
+        if retry {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        if self == Self::Unauthorized {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}
+
+impl From<ProposeError> for ApiError {
+    fn from(error: ProposeError) -> Self {
+        match error {
+            ProposeError::NotLeader { .. } | ProposeError::NoLeader => Self::NoLeader(error.to_string()),
+            ProposeError::Timeout => Self::Timeout(error.to_string()),
+            ProposeError::Stopped => Self::Overloaded("this node is stopping".into()),
+        }
+    }
+}
+
+impl ApiError {
+    /// What another node answered, to be passed on as this node's own answer.
+    pub(crate) fn from_body(body: ErrorBody) -> Self {
+        match body.error_code {
+            ErrorCode::Unauthorized => Self::Unauthorized,
+            ErrorCode::NoLeader => Self::NoLeader(body.error.trim_start_matches("no leader: ").to_owned()),
+            ErrorCode::NotFound => Self::NotFound(body.error),
+            ErrorCode::BadRequest | ErrorCode::TooLarge => Self::BadRequest(body.error),
+            ErrorCode::Timeout => Self::Timeout(body.error),
+            ErrorCode::Refused | ErrorCode::Conflict => Self::Refused(body.error),
+            ErrorCode::Overloaded => Self::Overloaded(body.error),
+            ErrorCode::Unreachable | ErrorCode::Internal => Self::Internal(body.error),
+        }
+    }
+
+    /// A node that could not be asked.
+    pub(crate) fn unreachable(node: &NodeId, error: &LinkError) -> Self {
+        Self::Unreachable { node: node.clone(), reason: error.to_string() }
+    }
+}

@@ -1,0 +1,90 @@
+//! Nodes and whether they are given work.
+
+use axum::{
+    Json,
+    extract::{Path, State},
+};
+use bytes::Bytes;
+use ringrift_api::{CordonRequest, EligibilityChanged, EligibilityState, NodeList};
+use ringrift_config::NodeId;
+use ringrift_state::{Command, Eligibility, Outcome};
+
+use super::error::ApiError;
+use crate::{
+    node::Shared,
+    view::{self, epoch_ms},
+};
+
+/// Every node, alive or not, with its eligibility.
+#[utoipa::path(get, path = "/api/nodes", tag = "nodes", responses((status = 200, body = NodeList)))]
+pub(crate) async fn list(State(shared): State<Shared>) -> Json<NodeList> {
+    Json(view::node_list(&shared.picture()))
+}
+
+/// Gives a node no new work.
+#[utoipa::path(post, path = "/api/nodes/{node}/cordon", tag = "nodes", request_body = CordonRequest,
+    responses((status = 200, body = EligibilityChanged), (status = 401), (status = 404), (status = 503)))]
+pub(crate) async fn cordon(
+    State(shared): State<Shared>,
+    Path(node): Path<String>,
+    body: Bytes,
+) -> Result<Json<EligibilityChanged>, ApiError> {
+    set(&shared, &node, Eligibility::Cordoned, &body).await
+}
+
+/// Gives a node work again.
+#[utoipa::path(post, path = "/api/nodes/{node}/uncordon", tag = "nodes", request_body = CordonRequest,
+    responses((status = 200, body = EligibilityChanged), (status = 401), (status = 404), (status = 503)))]
+pub(crate) async fn uncordon(
+    State(shared): State<Shared>,
+    Path(node): Path<String>,
+    body: Bytes,
+) -> Result<Json<EligibilityChanged>, ApiError> {
+    set(&shared, &node, Eligibility::Eligible, &body).await
+}
+
+/// Gives a node no new work and moves away what it has.
+#[utoipa::path(post, path = "/api/nodes/{node}/drain", tag = "nodes", request_body = CordonRequest,
+    responses((status = 200, body = EligibilityChanged), (status = 401), (status = 404), (status = 503)))]
+pub(crate) async fn drain(
+    State(shared): State<Shared>,
+    Path(node): Path<String>,
+    body: Bytes,
+) -> Result<Json<EligibilityChanged>, ApiError> {
+    set(&shared, &node, Eligibility::Draining, &body).await
+}
+
+async fn set(
+    shared: &Shared,
+    node: &str,
+    eligibility: Eligibility,
+    body: &[u8],
+) -> Result<Json<EligibilityChanged>, ApiError> {
+    let node: NodeId = node.parse().map_err(|e: ringrift_config::InvalidNodeId| ApiError::BadRequest(e.to_string()))?;
+    let request: CordonRequest = super::operations::optional_json(body)?;
+    // A node that is gone from the file may still have to be uncordoned.
+    let recorded = shared.agreement.agreed().state.eligibility.contains_key(&node);
+    if !shared.knows(&node) && !recorded {
+        return Err(ApiError::NotFound(format!("no node is called {node}: `ringriftctl nodes list` shows them")));
+    }
+    let command = Command::SetEligibility {
+        node: node.clone(),
+        eligibility,
+        by: request.by.unwrap_or_default(),
+        reason: request.reason.unwrap_or_default(),
+        at_ms: epoch_ms(),
+    };
+    let changed = match shared.propose(command).await?.outcome {
+        Outcome::Done => true,
+        Outcome::Unchanged | Outcome::Duplicate => false,
+        Outcome::Refused { reason } => return Err(ApiError::Refused(reason)),
+    };
+    let (state, now) = match eligibility {
+        Eligibility::Eligible => (EligibilityState::Eligible, "gets work"),
+        Eligibility::Cordoned => (EligibilityState::Cordoned, "gets no new work"),
+        Eligibility::Draining => (EligibilityState::Draining, "gets no new work, and what runs there is moved away"),
+    };
+    let already = if changed { "" } else { ", as before" };
+    let message = format!("{node} {now}{already}");
+    Ok(Json(EligibilityChanged { success: true, node_id: node, state, changed, message }))
+}

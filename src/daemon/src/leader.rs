@@ -1,0 +1,149 @@
+//! What the leader alone does: it writes down who came, died and left.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use ringrift_config::NodeId;
+use ringrift_members::State;
+use ringrift_state::{Agreed, Command, NewEvent, kind};
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::{agreement::Part, node::Shared, view::epoch_ms};
+
+/// A leader judges nobody before it has led for this long: until then its picture of the members may be the one it had
+/// while it was cut off. Above the 8 s in which every node sees a death.
+const JUDGE_AFTER: Duration = Duration::from_secs(10);
+
+/// How often the members are compared with what was written down.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// What was last written down of a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Recorded {
+    Alive,
+    Dead,
+    Left,
+}
+
+impl Recorded {
+    fn of_kind(what: &str) -> Option<Self> {
+        match what {
+            kind::NODE_JOINED | kind::NODE_ALIVE => Some(Self::Alive),
+            kind::NODE_DEAD => Some(Self::Dead),
+            kind::NODE_LEFT => Some(Self::Left),
+            _ => None,
+        }
+    }
+}
+
+/// Runs on every node and acts on the one that leads.
+pub(crate) async fn run(shared: Shared, shutdown: CancellationToken) {
+    let mut tick = interval(LOOK_EVERY);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    // The term whose election this node has written down.
+    let mut announced = 0;
+    loop {
+        tokio::select! {
+            _ = tick.tick() => {}
+            () = shutdown.cancelled() => return,
+        }
+        shared.heartbeats.leader.beat();
+        let Some((consensus, status)) = shared.agreement.voting() else { continue };
+        let leadership = shared.agreement.leadership();
+        if leadership.part != Part::Leader {
+            continue;
+        }
+        let mut events = Vec::new();
+        if announced != status.term {
+            events.push(NewEvent::leader_elected(shared.node(), status.term, epoch_ms()));
+        }
+        let led_for = status.led_since.map(|at| at.elapsed()).unwrap_or_default();
+        events.extend(changes(&recorded(&consensus.agreed()), &states(&shared), led_for >= JUDGE_AFTER, epoch_ms()));
+        for event in events {
+            info!(event = %event.kind, about = event.node.as_ref().map(tracing::field::display), "{}", event.message);
+            let is_election = event.kind == kind::LEADER_ELECTED;
+            match consensus.propose(Command::Record { event }).await {
+                Ok(_) if is_election => announced = status.term,
+                Ok(_) => {}
+                Err(error) => {
+                    // The next look, here or on the next leader, finds the same difference again.
+                    warn!(%error, "could not write an event down");
+                    break;
+                }
+            }
+        }
+    }
+}
+
+/// The last word on each node, out of the event log.
+fn recorded(agreed: &Arc<Agreed>) -> BTreeMap<NodeId, Recorded> {
+    let mut last = BTreeMap::new();
+    for event in agreed.state.events.iter() {
+        if let (Some(node), Some(what)) = (&event.event.node, Recorded::of_kind(&event.event.kind)) {
+            last.insert(node.clone(), what);
+        }
+    }
+    last
+}
+
+fn states(shared: &Shared) -> BTreeMap<NodeId, State> {
+    let mut states: BTreeMap<_, _> = shared.members.table().iter().map(|m| (m.id.clone(), m.state)).collect();
+    states.insert(shared.node().clone(), State::Alive);
+    states
+}
+
+/// The events that bring what was written down to what is seen. A suspect is not yet anything: it may answer.
+fn changes(
+    recorded: &BTreeMap<NodeId, Recorded>,
+    states: &BTreeMap<NodeId, State>,
+    may_judge: bool,
+    at_ms: u64,
+) -> Vec<NewEvent> {
+    let mut events = Vec::new();
+    for (node, state) in states {
+        let (what, message) = match (recorded.get(node), state) {
+            (None, State::Alive) => (kind::NODE_JOINED, format!("{node} joined")),
+            (Some(Recorded::Left), State::Alive) => (kind::NODE_JOINED, format!("{node} joined again")),
+            (Some(Recorded::Dead), State::Alive) => (kind::NODE_ALIVE, format!("{node} is back")),
+            (Some(Recorded::Alive), State::Dead) if may_judge => (kind::NODE_DEAD, format!("{node} does not answer")),
+            (Some(Recorded::Alive | Recorded::Dead), State::Left) => (kind::NODE_LEFT, format!("{node} left")),
+            (Some(Recorded::Alive), State::Alive | State::Suspect | State::Dead | State::Unseen)
+            | (Some(Recorded::Dead), State::Dead | State::Suspect | State::Unseen)
+            | (Some(Recorded::Left), State::Left | State::Dead | State::Suspect | State::Unseen)
+            | (None, State::Suspect | State::Dead | State::Left | State::Unseen) => continue,
+        };
+        events.push(NewEvent::new(what, message, at_ms).about(node));
+    }
+    events
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_pair_of_record_and_state_has_the_right_event() {
+        let id: NodeId = "n".parse().unwrap();
+        for (was, is, judge, expected) in [
+            (None, State::Alive, false, Some("NODE_JOINED")),
+            (None, State::Dead, true, None),
+            (None, State::Unseen, true, None),
+            (Some(Recorded::Alive), State::Alive, true, None),
+            (Some(Recorded::Alive), State::Suspect, true, None),
+            (Some(Recorded::Alive), State::Dead, true, Some("NODE_DEAD")),
+            (Some(Recorded::Alive), State::Dead, false, None),
+            (Some(Recorded::Alive), State::Left, false, Some("NODE_LEFT")),
+            (Some(Recorded::Dead), State::Alive, false, Some("NODE_ALIVE")),
+            (Some(Recorded::Dead), State::Dead, true, None),
+            (Some(Recorded::Left), State::Alive, false, Some("NODE_JOINED")),
+            (Some(Recorded::Left), State::Dead, true, None),
+        ] {
+            let recorded = was.map(|w| (id.clone(), w)).into_iter().collect();
+            let events = changes(&recorded, &BTreeMap::from([(id.clone(), is)]), judge, 7);
+            let kinds: Vec<_> = events.iter().map(|e| e.kind.as_str()).collect();
+            assert_eq!(kinds, expected.into_iter().collect::<Vec<_>>(), "{was:?} {is:?} {judge}");
+            assert!(events.iter().all(|e| e.at_ms == 7 && e.node.as_ref() == Some(&id)));
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! Joins the subsystems to the links: each speaks through a narrow trait of its own.
+
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, OnceLock, Weak},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::stream::BoxStream;
+use rand::seq::SliceRandom as _;
+use ringrift_config::NodeId;
+use ringrift_consensus::{Consensus, RaftStatus, TransportError};
+use ringrift_link::{LinkError, Links, Protocol};
+use ringrift_members::{Members, State};
+use ringrift_state::{Agreed, Update};
+use ringrift_watch::{BoxedStream, Dialer, Leadership, Source};
+use tokio::sync::watch;
+
+use crate::{agreement::Agreement, facts::NodeFacts};
+
+/// Gossip over links.
+pub(crate) struct GossipOverLinks(pub(crate) Links);
+
+#[async_trait]
+impl ringrift_members::Transport for GossipOverLinks {
+    async fn exchange(&self, to: &NodeId, request: Bytes, deadline: Duration) -> Result<Bytes, String> {
+        self.0.call(to, Protocol::Gossip, request, deadline).await.map_err(|e| e.to_string())
+    }
+}
+
+/// Raft over links.
+pub(crate) struct RaftOverLinks(pub(crate) Links);
+
+#[async_trait]
+impl ringrift_consensus::Transport for RaftOverLinks {
+    async fn call(&self, to: &NodeId, request: Bytes, deadline: Duration) -> Result<Bytes, TransportError> {
+        self.0.call(to, Protocol::Raft, request, deadline).await.map_err(|error| match error {
+            LinkError::Timeout { .. } => TransportError::Timeout,
+            other => TransportError::Unreachable(other.to_string()),
+        })
+    }
+}
+
+/// A voter's log, for the hub that its watchers read from.
+pub(crate) struct WatchSource {
+    consensus: Consensus,
+    leadership: watch::Receiver<Leadership>,
+}
+
+impl WatchSource {
+    /// Starts translating the voter's status; the translation ends with the voter or with the last reader.
+    pub(crate) fn new(consensus: Consensus) -> Self {
+        let mut status = consensus.status();
+        let (sender, leadership) = watch::channel(leadership(&status.borrow()));
+        tokio::spawn(async move {
+            while status.changed().await.is_ok() {
+                let now = leadership_of(&mut status);
+                if sender.send(now).is_err() {
+                    return;
+                }
+            }
+        });
+        Self { consensus, leadership }
+    }
+}
+
+fn leadership_of(status: &mut watch::Receiver<RaftStatus>) -> Leadership {
+    leadership(&status.borrow_and_update())
+}
+
+fn leadership(status: &RaftStatus) -> Leadership {
+    Leadership {
+        term: status.term,
+        leader: status.leader.clone(),
+        voters: status.voters.clone(),
+        committed: status.committed,
+        leader_seen: status.leader_last_seen,
+    }
+}
+
+impl Source for WatchSource {
+    fn agreed(&self) -> Arc<Agreed> {
+        self.consensus.agreed()
+    }
+
+    fn subscribe(&self, from_index: u64) -> BoxStream<'static, Update> {
+        self.consensus.subscribe(from_index)
+    }
+
+    fn leadership(&self) -> watch::Receiver<Leadership> {
+        self.leadership.clone()
+    }
+}
+
+/// Opens the watch stream of a node that does not vote.
+pub(crate) struct VoterDialer {
+    node: NodeId,
+    links: Links,
+    members: Members<NodeFacts>,
+    /// Voters that the hosts file names: the first place to ask.
+    named: Vec<NodeId>,
+    /// Made after the dialer, since it holds the follower.
+    agreement: OnceLock<Weak<Agreement>>,
+}
+
+/// How often a voter looks whether it still is one.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+impl VoterDialer {
+    pub(crate) fn new(node: NodeId, links: Links, members: Members<NodeFacts>, named: Vec<NodeId>) -> Self {
+        Self { node, links, members, named, agreement: OnceLock::new() }
+    }
+
+    pub(crate) fn learn_from(&self, agreement: &Arc<Agreement>) {
+        let _ = self.agreement.set(Arc::downgrade(agreement));
+    }
+
+    fn agreement(&self) -> Option<Arc<Agreement>> {
+        self.agreement.get().and_then(Weak::upgrade)
+    }
+
+    /// Voters in the order in which to ask: at random, so that a thousand workers spread over them; those that are not
+    /// alive, and those that gave no good answer lately, last.
+    fn candidates(&self, avoid: &BTreeSet<NodeId>) -> Vec<NodeId> {
+        let agreed = self.agreement().map(|a| a.leadership().voters).unwrap_or_default();
+        let mut voters: Vec<NodeId> = if agreed.is_empty() { self.named.clone() } else { agreed };
+        // A list that was agreed long ago may name nobody who is left; the file's may.
+        for voter in &self.named {
+            if !voters.contains(voter) {
+                voters.push(voter.clone());
+            }
+        }
+        voters.retain(|v| *v != self.node);
+        voters.shuffle(&mut rand::rng());
+        let table = self.members.table();
+        let alive = |v: &NodeId| table.get(v).is_some_and(|m| m.state == State::Alive);
+        voters.sort_by_key(|v| (avoid.contains(v), !alive(v)));
+        voters
+    }
+}
+
+#[async_trait]
+impl Dialer for VoterDialer {
+    async fn open(&self, avoid: &BTreeSet<NodeId>) -> Result<(NodeId, BoxedStream), String> {
+        // A voter reads its own log.
+        while self.agreement().is_some_and(|a| a.voting().is_some()) {
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+        let mut trouble = "the hosts file names no voter".to_owned();
+        for voter in self.candidates(avoid) {
+            match self.links.open(&voter, Protocol::Watch).await {
+                Ok(stream) => return Ok((voter, Box::new(stream))),
+                Err(error) => trouble = error.to_string(),
+            }
+        }
+        Err(trouble)
+    }
+}
