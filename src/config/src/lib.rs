@@ -1,6 +1,7 @@
 //! What does the hosts file say? What is this setting, and who set it?
 
 mod finding;
+mod hex;
 mod hosts;
 mod nearest;
 mod node_id;

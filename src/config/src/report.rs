@@ -102,11 +102,8 @@ pub fn show(file: &HostsFile, host: &Host) -> String {
     add("venv", host.venv_activate.clone().unwrap_or_default());
     add("region", host.region.clone().unwrap_or_default());
     add("bandwidth", number(file.auto_sync.limit_mbps(&host.id), " Mbit/s"));
-    let kind: Vec<String> = [("container", host.is_container), ("ephemeral", host.is_ephemeral)]
-        .into_iter()
-        .filter_map(|(word, is)| is.then(|| word.to_owned()))
-        .collect();
-    add("kind", words(kind));
+    let kinds = [("container", host.is_container), ("ephemeral", host.is_ephemeral)];
+    add("kind", words(kinds.into_iter().filter(|(_, is)| *is).map(|(word, _)| word.to_owned()).collect()));
     add("note", host.note.clone().unwrap_or_default());
     for (key, value) in &host.provider_ids {
         add(key, value.clone());
@@ -116,7 +113,7 @@ pub fn show(file: &HostsFile, host: &Host) -> String {
         add(&format!("{key} (unknown)"), text.trim_end().replace('\n', " "));
     }
     let width = lines.iter().map(|(key, _)| key.chars().count()).max().unwrap_or_default();
-    lines.iter().map(|(key, value)| format!("{key:width$}  {value}\n")).collect()
+    lines.iter().fold(String::new(), |text, (key, value)| text + &format!("{key:width$}  {value}\n"))
 }
 
 /// The same as JSON: the file's keys, and `line`, `is_voter`, `capabilities`, `dial_host`, `dials_out_only`,

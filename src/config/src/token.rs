@@ -1,6 +1,8 @@
-use std::{fmt, fmt::Write as _};
+use std::fmt;
 
 use subtle::ConstantTimeEq as _;
+
+use crate::hex::hex;
 
 /// The cluster token: the secret from which every node derives its certificates, and which clients present.
 ///
@@ -36,11 +38,7 @@ impl Token {
     pub fn generate() -> Self {
         let mut bytes = [0; 32];
         getrandom::fill(&mut bytes).expect("the kernel's random source is always there");
-        let mut text = String::with_capacity(64);
-        for byte in bytes {
-            write!(text, "{byte:02x}").expect("a String takes everything");
-        }
-        Self(text.into())
+        Self(hex(&bytes).into())
     }
 
     /// Reads a token; white space around it, such as a file's last newline, does not belong to it.

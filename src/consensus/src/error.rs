@@ -84,6 +84,14 @@ pub enum ProposeError {
     /// No answer in time: it may have been agreed on, or may still be.
     #[error("not confirmed in time; it may or may not have been done")]
     Timeout,
+    /// It does not fit a message between voters.
+    #[error("the command has {bytes} bytes; at most {limit} are taken")]
+    TooLarge {
+        /// Its size.
+        bytes: usize,
+        /// The limit.
+        limit: usize,
+    },
     /// Consensus has stopped on this node.
     #[error("consensus has stopped on this node")]
     Stopped,
@@ -176,6 +184,9 @@ pub enum RecoverError {
     /// The store cannot be opened.
     #[error(transparent)]
     Store(#[from] StartError),
+    /// The store cannot be written; it is as it was.
+    #[error("the recovery could not be written, and nothing was changed: {0}")]
+    Write(String),
 }
 
 /// The names, separated by commas.

@@ -2,12 +2,30 @@
 //!
 //! Nothing else may sit in this crate: instantiating openraft costs over a minute of build.
 
+mod duties;
+mod enter;
 mod error;
+mod feed;
+mod formation;
+mod gate;
 mod handle;
+mod machine;
+mod network;
+mod observe;
+mod propose;
+mod raft_config;
+mod record;
 mod recover;
+mod serve;
 mod settings;
 mod status;
+mod store;
+#[cfg(test)]
+mod tests;
 mod transport;
+mod types;
+mod voters;
+mod wire;
 
 pub use error::{ChangeError, ProposeError, RecoverError, StartError, TransferError};
 pub use handle::{Committed, Consensus};

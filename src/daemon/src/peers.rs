@@ -43,13 +43,10 @@ pub(crate) async fn watch_links(shared: Shared, taken: mpsc::Sender<IdTaken>, sh
                 info!(peer = %peer.node, addr = %peer.addr, reason, "link down");
                 shared.members.link_lost(&peer.node);
             }
-            Ok(LinkEvent::DuplicateId { node, holder, newcomer }) if node == *shared.node() => {
-                if is_self_the_newcomer(&shared, &holder) {
-                    error!(peer = %node, holder, "another machine runs as {node}; this one stops");
-                    let _ = taken.send(IdTaken { holder }).await;
-                } else {
-                    warn!(peer = %node, addr = %newcomer, "another machine tried to join as {node}; it was refused");
-                }
+            Ok(LinkEvent::Unused(peer)) => debug!(peer = %peer.node, "closed a link that nobody used"),
+            Ok(LinkEvent::IdTaken { holder }) => {
+                error!(holder, "another machine runs as {}; this one stops", shared.node());
+                let _ = taken.send(IdTaken { holder }).await;
             }
             Ok(LinkEvent::DuplicateId { node, holder, newcomer }) => {
                 warn!(peer = %node, addr = %newcomer, holder, "two machines run as {node}; the second was refused");
@@ -59,11 +56,6 @@ pub(crate) async fn watch_links(shared: Shared, taken: mpsc::Sender<IdTaken>, sh
             Err(RecvError::Closed) => return,
         }
     }
-}
-
-/// Whether the first holder of the id is somebody else than this process.
-fn is_self_the_newcomer(shared: &Shared, holder: &str) -> bool {
-    holder != "this node" && !holder.starts_with(&format!("{}:", shared.address.host))
 }
 
 /// Logs what gossip finds.

@@ -1,5 +1,7 @@
 //! Is this host well?
 
 mod resources;
+mod sampler;
 
 pub use resources::Resources;
+pub use sampler::Sampler;

@@ -37,6 +37,11 @@ impl ClockOffset {
         self.samples = self.samples.saturating_add(1);
     }
 
+    /// Our own clock was put forward by `step_ms`.
+    pub(crate) fn own_clock_set(&mut self, step_ms: i64) {
+        self.estimate_ms = self.estimate_ms.saturating_sub(step_ms);
+    }
+
     /// The other clock minus ours in milliseconds, if it was measured.
     pub(crate) fn estimate_ms(&self) -> Option<i64> {
         (self.samples > 0).then_some(self.estimate_ms)

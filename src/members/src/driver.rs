@@ -4,7 +4,6 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
 };
 
 use arc_swap::ArcSwap;
@@ -17,11 +16,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    Event, Facts, Machine, MembersConfig, Moment, Table, Transport,
-    publish::Publisher,
-    task::{Task, wall_ms},
-};
+use crate::{Event, Facts, Machine, MembersConfig, Table, Transport, publish::Publisher, task::Task, uptime::Uptime};
 
 /// Requests that wait for the task. A caller beyond them waits too; its own deadline bounds that.
 const WAITING_REQUESTS: usize = 256;
@@ -82,11 +77,11 @@ impl<F: Facts> Members<F> {
     ) -> Self {
         let (requests, waiting) = mpsc::channel(WAITING_REQUESTS);
         let (leaving, goodbye) = mpsc::channel(1);
-        let start = Instant::now();
+        let mut uptime = Uptime::start();
         let mut outputs = Vec::new();
-        let now = Moment { at: Duration::ZERO, wall_ms: wall_ms() };
+        let now = uptime.now();
         let machine = Machine::new(config, initial, known, rand::make_rng(), now, &mut outputs);
-        let (publisher, table) = Publisher::first(&machine, start.into_std());
+        let (publisher, table) = Publisher::first((now.at, Instant::now().into_std()), &machine);
         let shared = Arc::new(Shared {
             table: ArcSwap::from_pointee(table),
             wishes: Mutex::default(),
@@ -100,7 +95,7 @@ impl<F: Facts> Members<F> {
         let task = Task {
             machine,
             publisher,
-            start,
+            uptime,
             shared: Arc::clone(&shared),
             transport,
             calls: JoinSet::new(),

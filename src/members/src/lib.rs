@@ -18,6 +18,7 @@ mod rumours;
 mod task;
 mod timing;
 mod transport;
+mod uptime;
 mod wire;
 
 pub use driver::Members;

@@ -66,6 +66,10 @@ impl<F> Roster<F> {
         Some(self.records.entry(record.id.clone()).or_insert(record))
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.records.len()
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Record<F>> {
         self.records.values()
     }

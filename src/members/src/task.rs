@@ -1,7 +1,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{Arc, PoisonError, atomic::Ordering},
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -14,10 +14,11 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Facts, Failure, Input, Machine, Moment, Output, Transport,
+    Facts, Failure, Input, Machine, Output, Transport,
     driver::{Request, Shared},
     log::log,
     publish::Publisher,
+    uptime::Uptime,
 };
 
 /// Calls under way at the same time. Those beyond it are not made, which proves nothing about anybody.
@@ -30,7 +31,7 @@ pub(crate) type Ended = (u64, Result<Bytes, Failure>);
 pub(crate) struct Task<F> {
     pub(crate) machine: Machine<F>,
     pub(crate) publisher: Publisher,
-    pub(crate) start: Instant,
+    pub(crate) uptime: Uptime,
     pub(crate) shared: Arc<Shared<F>>,
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) calls: JoinSet<Ended>,
@@ -54,7 +55,7 @@ impl<F: Facts> Task<F> {
         let shared = Arc::clone(&self.shared);
         self.carry_out(&mut outputs);
         loop {
-            let wake = self.machine.wake_at();
+            let wake = self.uptime.timer(self.machine.wake_at());
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => return,
@@ -70,7 +71,7 @@ impl<F: Facts> Task<F> {
                     let (ticket, from, payload) = (self.last_ticket, request.from, request.payload);
                     self.step(Input::Request { ticket, from, payload }, &mut outputs);
                 }
-                () = wait_until(self.start, wake) => self.step(Input::Tick, &mut outputs),
+                () = wait_until(wake) => self.step(Input::Tick, &mut outputs),
             }
             self.carry_out(&mut outputs);
             while let Some(call) = self.not_made.pop() {
@@ -83,8 +84,7 @@ impl<F: Facts> Task<F> {
     }
 
     fn step(&mut self, input: Input<F>, outputs: &mut Vec<Output>) {
-        let now = Moment { at: self.start.elapsed(), wall_ms: wall_ms() };
-        self.machine.step(now, input, outputs);
+        self.machine.step(self.uptime.now(), input, outputs);
     }
 
     fn take_wishes(&mut self, outputs: &mut Vec<Output>) {
@@ -159,7 +159,9 @@ impl<F: Facts> Task<F> {
 
     fn publish(&mut self) {
         let last = self.shared.table.load();
-        if let Some((table, revision)) = self.publisher.next(self.start.elapsed(), &self.machine, &last) {
+        if let Some((table, revision)) =
+            self.publisher.next((self.uptime.now().at, Instant::now().into_std()), &self.machine, &last)
+        {
             self.shared.table.store(Arc::new(table));
             if let Some(revision) = revision {
                 self.shared.changes.send_replace(revision);
@@ -168,16 +170,8 @@ impl<F: Facts> Task<F> {
     }
 }
 
-/// This host's wall clock in milliseconds since 1970.
-pub(crate) fn wall_ms() -> i64 {
-    match SystemTime::now().duration_since(UNIX_EPOCH) {
-        Ok(since) => since.as_millis() as i64,
-        Err(before) => -(before.duration().as_millis() as i64),
-    }
-}
-
-async fn wait_until(start: Instant, at: Duration) {
-    match start.checked_add(at) {
+async fn wait_until(at: Option<Instant>) {
+    match at {
         Some(at) => sleep_until(at).await,
         None => std::future::pending().await,
     }

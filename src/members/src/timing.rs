@@ -16,7 +16,8 @@ pub struct MembersConfig {
 /// How fast members are watched. All nodes of a cluster should have the same values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timing {
-    /// One push-pull exchange with another node per round, and one ping to each watched node.
+    /// Two push-pull exchanges with other nodes per round (one among more than 256 nodes), and one ping to each watched
+    /// node.
     pub round: Duration,
     /// Without an answer for this long, other nodes are asked to try.
     pub probe_timeout: Duration,
@@ -44,7 +45,7 @@ impl Default for Timing {
             probe_timeout: Duration::from_secs(1),
             indirect_timeout: Duration::from_secs(1),
             suspicion: Duration::from_secs(4),
-            watchers: 3,
+            watchers: 2,
             indirect_probes: 3,
             standstill: Duration::from_millis(1500),
             forget_after: Duration::from_hours(24),

@@ -87,16 +87,22 @@ impl Logging {
 /// in the journal.
 pub fn init(filter: &str, target: LogTarget, node: &str) -> Result<Logging, LoggingError> {
     let (filter, handle) = reload::Layer::new(parse_filter(filter)?);
-    let target = resolve(target);
     let registry = tracing_subscriber::registry().with(filter);
-    match target {
-        LogTarget::Journal => registry.with(journal(node)?).try_init()?,
-        LogTarget::Auto | LogTarget::Stderr => {
-            // https://no-color.org: any non-empty value means no colour.
-            let colour = io::stderr().is_terminal() && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-            registry.with(fmt::layer().with_writer(io::stderr).with_ansi(colour).boxed()).try_init()?;
-        }
-    }
+    let journal = match target {
+        LogTarget::Journal => Some(journal(node)?),
+        // In a container stderr may lead to the host's journal without journald's socket being there too.
+        LogTarget::Auto if stderr_is_journal() => journal(node).ok(),
+        LogTarget::Auto | LogTarget::Stderr => None,
+    };
+    let target = if let Some(journal) = journal {
+        registry.with(journal).try_init()?;
+        LogTarget::Journal
+    } else {
+        // https://no-color.org: any non-empty value means no colour.
+        let colour = io::stderr().is_terminal() && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        registry.with(fmt::layer().with_writer(io::stderr).with_ansi(colour).boxed()).try_init()?;
+        LogTarget::Stderr
+    };
     Ok(Logging { target, filter: handle })
 }
 
@@ -113,14 +119,6 @@ fn journal(node: &str) -> Result<FieldsInMessage<tracing_journald::Layer>, Loggi
             ..PriorityMappings::new()
         });
     Ok(FieldsInMessage::new(layer))
-}
-
-fn resolve(target: LogTarget) -> LogTarget {
-    match target {
-        LogTarget::Auto if stderr_is_journal() => LogTarget::Journal,
-        LogTarget::Auto => LogTarget::Stderr,
-        LogTarget::Journal | LogTarget::Stderr => target,
-    }
 }
 
 /// Whether stderr is the very stream that systemd connected to the journal. A child whose stderr was sent elsewhere inherits

@@ -6,10 +6,11 @@
 use std::{
     fmt, io,
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use sd_notify::NotifyState;
+use tokio::time::Instant;
 use tracing::warn;
 
 /// Two STATUS texts are at least this far apart: every one wakes systemd and D-Bus's listeners.
@@ -180,4 +181,83 @@ impl Drop for Reload {
 
 fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(STATUS_MAX_CHARS).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A notifier whose messages are collected, each as the text that systemd would get.
+    fn recorded() -> (Notifier, Arc<Mutex<Vec<String>>>) {
+        let sent = Arc::new(Mutex::new(Vec::new()));
+        let record = sent.clone();
+        let notifier = Notifier::new(move |message| {
+            record.lock().unwrap().push(message.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "));
+            Ok(())
+        });
+        (notifier, sent)
+    }
+
+    fn taken(sent: &Mutex<Vec<String>>) -> Vec<String> {
+        std::mem::take(&mut sent.lock().unwrap())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_status_is_sent_when_it_changes_and_not_in_bursts() {
+        let (notifier, sent) = recorded();
+        for text in ["one", "one", "two", "three"] {
+            notifier.status(text);
+        }
+        assert_eq!(taken(&sent), ["STATUS=one"]);
+        notifier.flush();
+        assert_eq!(taken(&sent), Vec::<String>::new());
+        tokio::time::advance(STATUS_INTERVAL).await;
+        notifier.flush();
+        notifier.flush();
+        assert_eq!(taken(&sent), ["STATUS=three"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_status_that_was_held_back_goes_with_the_next_message() {
+        let (notifier, sent) = recorded();
+        notifier.status("starting");
+        notifier.status("follows alpha");
+        notifier.ready();
+        notifier.stopping();
+        assert_eq!(taken(&sent), ["STATUS=starting", "READY=1 STATUS=follows alpha", "STOPPING=1"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_alarm_covers_the_usual_status_until_it_is_over() {
+        let (notifier, sent) = recorded();
+        let later = || tokio::time::advance(STATUS_INTERVAL);
+        notifier.status("leading");
+        later().await;
+        notifier.alarm(Some("stuck: gossip for 12 s".to_owned()));
+        later().await;
+        notifier.status("leading, 5 peers");
+        assert_eq!(taken(&sent), ["STATUS=leading", "STATUS=stuck: gossip for 12 s"]);
+        notifier.alarm(None);
+        assert_eq!(taken(&sent), ["STATUS=leading, 5 peers"]);
+    }
+
+    #[test]
+    fn a_status_cannot_smuggle_in_another_assignment() {
+        let (notifier, sent) = recorded();
+        notifier.status("bad peer\nMAINPID=1");
+        assert_eq!(taken(&sent), ["STATUS=bad peer MAINPID=1"]);
+        notifier.ready();
+        assert_eq!(taken(&sent), ["READY=1"]);
+        assert_eq!(one_line(&"x".repeat(1000)).len(), STATUS_MAX_CHARS);
+    }
+
+    #[test]
+    fn a_reload_begins_with_a_time_stamp_and_ends_with_ready() {
+        let (notifier, sent) = recorded();
+        drop(notifier.reloading());
+        let sent = taken(&sent);
+        let (begin, stamp) = sent[0].split_once(" MONOTONIC_USEC=").unwrap();
+        assert_eq!((begin, sent[1].as_str()), ("RELOADING=1", "READY=1"));
+        assert!(stamp.parse::<u64>().unwrap() > 0);
+    }
 }

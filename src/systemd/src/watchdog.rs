@@ -249,3 +249,86 @@ impl fmt::Debug for Supervisor {
 fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    /// Runs a supervisor with a watchdog of 3 s and collects what it sends.
+    fn supervised(supervisor: &Supervisor) -> (Arc<Mutex<Vec<String>>>, CancellationToken) {
+        let sent = Arc::new(Mutex::new(Vec::new()));
+        let record = sent.clone();
+        let notifier = Notifier::new(move |message| {
+            record.lock().unwrap().extend(message.iter().map(ToString::to_string));
+            Ok(())
+        });
+        let shutdown = CancellationToken::new();
+        tokio::spawn(supervisor.clone().run(notifier, Some(seconds(3)), shutdown.clone()));
+        (sent, shutdown)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn pings_while_all_beat_names_the_stuck_one_and_resumes() {
+        let supervisor = Supervisor::new();
+        let (gossip, consensus) =
+            (supervisor.register("gossip", seconds(5)), supervisor.register("consensus", seconds(5)));
+        let (sent, _shutdown) = supervised(&supervisor);
+        let mut take = async |beating: &[&Heartbeat], for_seconds: u64| {
+            for _ in 0..for_seconds * 2 {
+                tokio::time::sleep(Duration::from_millis(500)).await;
+                beating.iter().for_each(|heartbeat| heartbeat.beat());
+            }
+            std::mem::take(&mut *sent.lock().unwrap())
+        };
+        let well = take(&[&gossip, &consensus], 10).await;
+        assert!(well.len() >= 10 && well.iter().all(|message| message == "WATCHDOG=1"), "{well:?}");
+        assert!(!supervisor.states().iter().any(SubsystemState::is_stuck));
+
+        take(&[&consensus], 6).await;
+        let stuck = take(&[&consensus], 10).await;
+        assert!(!stuck.contains(&"WATCHDOG=1".to_owned()), "{stuck:?}");
+        assert!(stuck.contains(&"STATUS=stuck: gossip for 12 s".to_owned()), "{stuck:?}");
+        let named: Vec<_> = supervisor.states().iter().filter(|s| s.is_stuck()).map(|s| s.name).collect();
+        assert_eq!(named, ["gossip"]);
+
+        gossip.beat();
+        let again = take(&[&gossip, &consensus], 5).await;
+        assert!(again.contains(&"WATCHDOG=1".to_owned()), "{again:?}");
+        assert_eq!(again.iter().filter(|message| message.starts_with("STATUS=stuck")).count(), 0, "{again:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_counter_that_stops_rising_is_noticed_until_its_subsystem_is_shut_down() {
+        let supervisor = Supervisor::new();
+        let retired = CancellationToken::new();
+        let rounds = Arc::new(AtomicU64::new(0));
+        let read = rounds.clone();
+        supervisor.register_counter("consensus", seconds(5), move || read.load(Ordering::Relaxed), retired.clone());
+        let (_sent, _shutdown) = supervised(&supervisor);
+        for _ in 0..10 {
+            tokio::time::sleep(seconds(1)).await;
+            rounds.fetch_add(1, Ordering::Relaxed);
+        }
+        assert!(!supervisor.states()[0].is_stuck());
+        tokio::time::sleep(seconds(8)).await;
+        assert!(supervisor.states()[0].is_stuck());
+        retired.cancel();
+        tokio::time::sleep(seconds(2)).await;
+        assert!(supervisor.states().is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_subsystem_that_ended_without_saying_so_counts_as_stuck() {
+        let supervisor = Supervisor::new();
+        let (_sent, _shutdown) = supervised(&supervisor);
+        drop(supervisor.register("panicked", seconds(2)));
+        supervisor.register("finished", seconds(2)).retire();
+        tokio::time::sleep(seconds(5)).await;
+        let states: Vec<_> = supervisor.states().iter().map(|state| (state.name, state.is_stuck())).collect();
+        assert_eq!(states, [("panicked", true)]);
+    }
+}

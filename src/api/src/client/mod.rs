@@ -78,8 +78,9 @@ impl Client {
         Self { node: Some(node.clone()), ..self.clone() }
     }
 
-    /// The full URL of a path such as `/status`, as error messages show it.
+    /// The URL of a path such as `/status`, as error messages show it: without the query.
     pub fn url(&self, path: &str) -> String {
+        let path = path.split('?').next().unwrap_or_default();
         format!("{}{}", self.base, self.path(path))
     }
 
@@ -221,7 +222,11 @@ fn read<T: DeserializeOwned>(url: &str, status: StatusCode, body: &[u8]) -> Resu
     serde_json::from_slice(body).map_err(|e| ClientError::NotTheApi {
         url: url.to_owned(),
         status,
-        reason: format!("the answer is not what this version expects: {e}"),
+        reason: if e.is_data() {
+            format!("the answer is not what this version expects: {e}")
+        } else {
+            error::excerpt(body)
+        },
     })
 }
 

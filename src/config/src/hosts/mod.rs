@@ -32,6 +32,7 @@ pub use status::Status;
 
 use crate::{
     Finding, NodeId, Severity,
+    hex::hex,
     yaml::{self, Map},
 };
 
@@ -95,7 +96,7 @@ impl HostsFile {
         if !errors.is_empty() {
             return Err(HostsError::Invalid(errors));
         }
-        let revision = Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+        let revision = hex(&Sha256::digest(text.as_bytes()));
         Ok(Self {
             path: path.to_owned(),
             revision,

@@ -180,18 +180,13 @@ fn public_ports(fields: &mut Fields<'_>) -> PublicPorts {
         },
         Data::Map(map) => {
             for line in map.entries() {
-                match (line.key.parse::<u16>(), port_of(&line.value)) {
-                    (Ok(inside @ 1..), Some(outside)) => ports.insert(inside, outside),
-                    (Ok(_) | Err(_), _) => {
-                        let key = format!("p2p_public_port.{}", line.key);
-                        let message = format!(
-                            "expected two ports 1..65535, inside: outside, found {}: {}",
-                            line.key,
-                            line.value.describe()
-                        );
-                        fields.error(line.line, &key, message);
-                    }
+                if let (Ok(inside @ 1..), Some(outside)) = (line.key.parse::<u16>(), port_of(&line.value)) {
+                    ports.insert(inside, outside);
+                    continue;
                 }
+                let key = format!("p2p_public_port.{}", line.key);
+                let found = line.value.describe();
+                fields.error(line.line, &key, format!("expected two ports 1..65535, inside: outside, found {found}"));
             }
         }
         Data::List(_) => {
@@ -227,7 +222,8 @@ fn auto_sync(fields: &mut Fields<'_>) -> AutoSync {
             match BandwidthOverride::new(&entry.key, mbps, entry.line) {
                 Ok(line) => host_bandwidth_overrides.push(line),
                 Err(error) => {
-                    section.error(entry.line, &entry.key, format!("is no pattern of host names: {}", error.kind()))
+                    let message = format!("is no pattern of host names: {}", error.kind());
+                    section.error(entry.line, &entry.key, message);
                 }
             }
         }

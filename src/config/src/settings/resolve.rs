@@ -33,7 +33,7 @@ const ELECTION_TIMEOUT_MAX: Duration = Duration::from_millis(1600);
 /// A hundred work items with their configuration are far below it.
 const MAX_BODY_BYTES: usize = 1 << 20;
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
-/// Far below the unit's LimitNOFILE=.
+/// Far below the unit's `LimitNOFILE=`.
 const MAX_CONNECTIONS: usize = 1024;
 
 impl Settings {
@@ -205,13 +205,8 @@ fn node_id(flags: &Flags, sources: &mut Sources<'_>, host_name: &str) -> Option<
     if sources.problems.len() > before {
         return None;
     }
-    match host_name.parse() {
-        Ok(value) => Some(Setting { value, source: Source::HostName }),
-        Err(_) => {
-            sources.problems.push(SettingsError::HostName(host_name.to_owned()));
-            None
-        }
-    }
+    let named = host_name.parse().map(|value| Setting { value, source: Source::HostName });
+    named.map_err(|_| sources.problems.push(SettingsError::HostName(host_name.to_owned()))).ok()
 }
 
 fn voters(flags: &Flags, sources: &mut Sources<'_>) -> Setting<Option<Vec<NodeId>>> {

@@ -8,6 +8,8 @@
 mod node;
 mod reader;
 mod scalar;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use node::{Data, Entry, Map, Node};
 pub(crate) use reader::{Fault, parse};

@@ -99,18 +99,14 @@ fn number(text: &str) -> Option<Resolved<'static>> {
     if leading_zero {
         return None;
     }
-    if !unsigned.is_empty() && unsigned.bytes().all(|b| b.is_ascii_digit()) {
-        if let Ok(magnitude) = unsigned.parse::<u64>()
-            && let Some(resolved) = integer(magnitude, negative)
-        {
-            return Some(resolved);
-        }
+    let is_whole = unsigned.bytes().all(|b| b.is_ascii_digit());
+    if let (true, Ok(magnitude)) = (is_whole, unsigned.parse::<u64>())
+        && let Some(resolved) = integer(magnitude, negative)
+    {
+        return Some(resolved);
     }
-    match unsigned {
-        ".inf" | ".Inf" | ".INF" => {
-            return Some(Resolved::Float(if negative { f64::NEG_INFINITY } else { f64::INFINITY }));
-        }
-        _ => {}
+    if matches!(unsigned, ".inf" | ".Inf" | ".INF") {
+        return Some(Resolved::Float(if negative { f64::NEG_INFINITY } else { f64::INFINITY }));
     }
     let begins_like_a_number = unsigned.starts_with(|c: char| c.is_ascii_digit() || c == '.');
     text.parse::<f64>().ok().filter(|n| begins_like_a_number && n.is_finite()).map(Resolved::Float)

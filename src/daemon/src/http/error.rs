@@ -90,6 +90,7 @@ impl From<ProposeError> for ApiError {
     fn from(error: ProposeError) -> Self {
         match error {
             ProposeError::NotLeader { .. } | ProposeError::NoLeader => Self::NoLeader(error.to_string()),
+            ProposeError::TooLarge { .. } => Self::BadRequest(error.to_string()),
             ProposeError::Timeout => Self::Timeout(error.to_string()),
             ProposeError::Stopped => Self::Overloaded("this node is stopping".into()),
         }

@@ -2,6 +2,8 @@
 #![allow(dead_code, reason = "each test file uses a part")]
 #![allow(clippy::unwrap_used, reason = "a test may fail here")]
 
+pub(crate) mod stranger;
+
 use std::{
     collections::HashMap,
     net::SocketAddr,
@@ -107,6 +109,8 @@ pub(crate) struct Setup {
     pub(crate) instance: u64,
     pub(crate) listens: bool,
     pub(crate) limits: Limits,
+    /// The source of dials, where it is not the listener's address.
+    pub(crate) bind: Option<std::net::IpAddr>,
 }
 
 pub(crate) fn setup(name: &str) -> Setup {
@@ -116,6 +120,7 @@ pub(crate) fn setup(name: &str) -> Setup {
         instance: INSTANCE.fetch_add(1, Ordering::Relaxed),
         listens: true,
         limits: Limits::default(),
+        bind: None,
     }
 }
 
@@ -131,7 +136,7 @@ pub(crate) async fn start(name: &str, book: &Arc<Book>, change: impl FnOnce(&mut
         identity: setup.identity,
         instance: setup.instance,
         listener: setup.listens.then_some(listener),
-        bind: addr.ip(),
+        bind: setup.bind.unwrap_or(addr.ip()),
         limits: setup.limits,
     };
     let stop = CancellationToken::new();

@@ -12,6 +12,9 @@ use crate::{
     wire::{Head, Raw, Row},
 };
 
+/// Facts that are nested deeper are refused before they exhaust the stack.
+const MAX_DEPTH: usize = 32;
+
 impl<F: Facts> Machine<F> {
     /// Takes in `row` if it is newer than what is known. Applying it twice, or in another order, ends in the same.
     pub(super) fn learn(&mut self, now: Moment, row: &Row<'_>, out: &mut Vec<Output>) {
@@ -53,10 +56,11 @@ impl<F: Facts> Machine<F> {
         let id = record.id.clone();
         let same = row.key() == record.key();
         let doubted = record.suspicion.is_some_and(|s| s.doubted);
-        // Death without a suspicion before it: we have missed the news, or we are on the other side of a partition that
-        // has healed. The node is asked itself before it is buried.
+        // Death without a suspicion before it, or soon after one: we have missed the news, or they come from the other
+        // side of a partition that has healed. The node is asked itself before it is buried.
+        let warned = |s: Suspicion| !s.doubted && now.at >= s.since + self.timing.suspicion / 2;
         let doubt =
-            row.state == State::Dead && record.state.is_present() && (!same || record.state == State::Alive || doubted);
+            row.state == State::Dead && record.state.is_present() && !(same && record.suspicion.is_some_and(warned));
         if doubt && same && doubted {
             return;
         }
@@ -105,7 +109,9 @@ impl<F: Facts> Machine<F> {
             return;
         }
         record.raw = Bytes::copy_from_slice(raw);
-        match rmp_serde::from_slice::<F>(raw) {
+        let mut decoder = rmp_serde::Deserializer::from_read_ref(raw);
+        decoder.set_max_depth(MAX_DEPTH);
+        match F::deserialize(&mut decoder) {
             Ok(facts) => {
                 self.revision += 1;
                 self.touches += 1;

@@ -117,6 +117,8 @@ pub struct Machine<F> {
     /// Whom this turn of exchanges has still to visit.
     visits: Vec<NodeId>,
     sweep_at: Duration,
+    /// This host's wall clock minus the monotonic one, in milliseconds.
+    clock_lead: i64,
     goodbye: Option<Goodbye>,
     conflicts: own::Conflicts,
     complaints: Complaints,
@@ -189,6 +191,7 @@ impl<F: Facts> Machine<F> {
             round_at: now.at,
             visits: Vec::new(),
             sweep_at: now.at,
+            clock_lead: now.wall_ms.saturating_sub(now.at.as_millis() as i64),
             goodbye: None,
             conflicts: own::Conflicts::default(),
             complaints: Complaints::default(),
@@ -204,6 +207,7 @@ impl<F: Facts> Machine<F> {
     /// Takes in what happened at `now` and appends to `out` what must be done. `now` must not go backwards.
     pub fn step(&mut self, now: Moment, input: Input<F>, out: &mut Vec<Output>) {
         self.notice_standstill(now.at, out);
+        self.notice_clock_set(now);
         match input {
             Input::Tick => {}
             Input::Request { ticket, from, payload } => self.serve(now, ticket, &from, &payload, out),

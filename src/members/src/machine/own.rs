@@ -9,9 +9,12 @@ use crate::{
     wire::{MAX_INCARNATION, Row},
 };
 
-/// An earlier run of this node is seen once or, if it was itself cut off for a while, twice with a higher incarnation.
+/// An earlier run of this node is seen once with a higher incarnation or, if a part of the cluster was cut off, twice.
 /// A third time means that it is alive and outbids us as we outbid it.
 const SIGHTINGS_OF_A_RIVAL: u32 = 3;
+/// From here on the rival is let have the id. One sighting later than the report, so that the rival sees us once more and
+/// reports as well.
+const SIGHTINGS_TO_GIVE_WAY: u32 = 4;
 /// How many other instances of this node are remembered.
 const MAX_RIVALS: usize = 8;
 /// The pause between two reports of a conflict that lasts.
@@ -44,14 +47,12 @@ impl Conflicts {
         });
         let rival = &mut self.rivals[position];
         rival.sightings += 1;
-        if rival.sightings < SIGHTINGS_OF_A_RIVAL {
-            return (true, false);
-        }
-        let report = rival.reported_at.is_none_or(|at| now >= at + REPORT_PAUSE);
+        let report =
+            rival.sightings >= SIGHTINGS_OF_A_RIVAL && rival.reported_at.is_none_or(|at| now >= at + REPORT_PAUSE);
         if report {
             rival.reported_at = Some(now);
         }
-        (false, report)
+        (rival.sightings < SIGHTINGS_TO_GIVE_WAY, report)
     }
 
     /// The other instance is dead or has left.

@@ -12,6 +12,10 @@ use crate::{Event, Facts, Moment, State, record::Record};
 const SWEEP: Duration = Duration::from_mins(1);
 /// Lost nodes that are looked for in one round by a node that has nobody to talk to.
 const SEARCHES_ALONE: usize = 3;
+/// Up to this many nodes there are two exchanges in a round; a digest of more is too long for that.
+const SMALL_CLUSTER: usize = 256;
+/// A clock that moved this much against the monotonic one was set by somebody.
+const CLOCK_SET_MS: u64 = 1000;
 /// The pause between two searches for the same lost node, in rounds. In between it is as many rounds as nodes are
 /// present, so that about one of them looks for it in each round.
 const SEARCH_ROUNDS: (u32, u32) = (8, 60);
@@ -45,25 +49,33 @@ impl<F: Facts> Machine<F> {
         self.ping_at = now.at + self.jittered(self.timing.round / turns as u32);
     }
 
-    /// The next few present nodes after this one on a ring that is the same everywhere. So each node has the same few
-    /// watchers, which ping it every round: the first of them misses it within a round, where nodes that pick their
-    /// targets at random would leave one in a hundred unnoticed for 4.6 rounds.
-    pub(super) fn watched(&self) -> Vec<NodeId> {
+    /// The next few living nodes after this one on a ring that is the same everywhere, and the suspects between them. So
+    /// each node has the same few watchers, which ping it every round: the first of them misses it within a round, where
+    /// nodes that pick their targets at random would leave one in a hundred unnoticed for 4.6 rounds.
+    fn watched(&self) -> Vec<NodeId> {
         let here = self.roster.own().place;
-        let mut nearest: Vec<(u64, &NodeId)> = Vec::with_capacity(self.timing.watchers + 1);
+        let (living, all) = (self.timing.watchers, 3 * self.timing.watchers);
+        let mut nearest: Vec<(u64, &Record<F>)> = Vec::with_capacity(all + 1);
         for record in self.roster.present() {
             let distance = record.place.wrapping_sub(here);
-            let at = nearest.partition_point(|n| *n < (distance, &record.id));
-            if at < self.timing.watchers {
-                nearest.insert(at, (distance, &record.id));
-                nearest.truncate(self.timing.watchers);
+            let at = nearest.partition_point(|(d, r)| (*d, &r.id) < (distance, &record.id));
+            if at < all {
+                nearest.insert(at, (distance, record));
+                nearest.truncate(all);
             }
         }
-        nearest.into_iter().map(|(_, id)| id.clone()).collect()
+        let mut seen = 0;
+        nearest.retain(|(_, record)| {
+            let wanted = seen < living;
+            seen += usize::from(record.state == State::Alive);
+            wanted
+        });
+        nearest.into_iter().map(|(_, record)| record.id.clone()).collect()
     }
 
     fn round(&mut self, now: Moment, out: &mut Vec<Output>) {
-        self.round_at = now.at + self.jittered(self.timing.round);
+        let turns = if self.roster.len() <= SMALL_CLUSTER { 2 } else { 1 };
+        self.round_at = now.at + self.jittered(self.timing.round / turns);
         self.touches += 1;
         let touches = self.touches;
         let own = self.roster.own_mut();
@@ -127,16 +139,21 @@ impl<F: Facts> Machine<F> {
     /// Reports clocks that are wrong. If most others disagree with this node it is this node's.
     fn judge_clocks(&mut self, out: &mut Vec<Output>) {
         let tolerance = self.timing.clock_tolerance;
-        let (mut settled, mut off, mut reported) = (0, 0, self.roster.own().clock.reported);
-        for record in self.roster.present().filter(|r| r.clock.is_settled()) {
-            settled += 1;
+        let (mut present, mut settled, mut off, mut reported) = (0, 0, 0, self.roster.own().clock.reported);
+        for record in self.roster.present() {
+            present += 1;
+            settled += usize::from(record.clock.is_settled());
             off += usize::from(record.clock.is_off(tolerance));
             reported |= record.clock.reported;
         }
         if off == 0 && !reported {
             return;
         }
-        let own_is_off = settled >= 3 && off * 2 > settled;
+        if settled < present.min(3) {
+            // The first to be measured must not be blamed for what all others would contradict.
+            return;
+        }
+        let own_is_off = settled >= 2 && off * 2 > settled;
         let own_was_off = std::mem::replace(&mut self.roster.own_mut().clock.reported, own_is_off);
         let own = self.roster.own_id().clone();
         if own_is_off {
@@ -161,6 +178,16 @@ impl<F: Facts> Machine<F> {
                 out.push(Output::Event(Event::ClockRight { node }));
             }
             record.clock.reported = is_off;
+        }
+    }
+
+    /// Notices that somebody set this host's wall clock: all others seem to have moved the other way.
+    pub(super) fn notice_clock_set(&mut self, now: Moment) {
+        let lead = now.wall_ms.saturating_sub(now.at.as_millis() as i64);
+        let step = lead.saturating_sub(self.clock_lead);
+        if step.unsigned_abs() > CLOCK_SET_MS {
+            self.clock_lead = lead;
+            self.roster.iter_mut().for_each(|r| r.clock.own_clock_set(step));
         }
     }
 }

@@ -10,7 +10,7 @@ use super::{Call, Failure, Machine, Moment, Output, Purpose};
 use crate::{
     Event, Facts, State,
     roster::Roster,
-    wire::{Head, Message, Row, WireError},
+    wire::{Head, MAX_ROWS, Message, Row, WireError},
 };
 
 /// The most probes that are made for others at the same time. Beyond it they get an answer that proves nothing.
@@ -34,18 +34,15 @@ impl<F: Facts> Machine<F> {
         }
         let pivot = self.rng.random_range(0..usize::MAX);
         let payload = self.message(now, |answer, roster| {
-            match &message.digest {
-                Some(digest) => {
-                    let difference = roster.difference(digest, pivot);
-                    answer.rows = difference.rows;
-                    answer.wants = difference.wants;
-                }
-                // What we hold of the speaker, if it should object to it.
-                None => {
-                    answer.rows.extend(roster.get(from.as_str()).and_then(|r| r.newer_than(&head_row(&message.head))));
-                }
+            if let Some(digest) = &message.digest {
+                let difference = roster.difference(digest, pivot);
+                (answer.rows, answer.wants) = (difference.rows, difference.wants);
+                return;
             }
-            answer.rows.extend(roster.wanted(&message.wants, pivot));
+            answer.rows = roster.wanted(&message.wants, pivot);
+            // What we hold of the speaker, if it should object to it.
+            let held = roster.get(from.as_str()).and_then(|r| r.newer_than(&head_row(&message.head)));
+            answer.rows.extend(held);
         });
         out.push(Output::Reply { ticket, answer: Ok(payload) });
     }
@@ -122,7 +119,7 @@ impl<F: Facts> Machine<F> {
         let mut listeners = self.roster.some_present(amount, None, &mut self.rng);
         listeners.extend(to.into_iter().filter(|n| !listeners.contains(n)).collect::<Vec<_>>());
         let payload = self.message(now, |m, roster| {
-            let known = about.iter().filter_map(|id| roster.get(id.as_str()));
+            let known = about.iter().filter_map(|id| roster.get(id.as_str())).take(MAX_ROWS);
             m.rows = known.filter(|r| r.incarnation > 0).map(crate::record::Record::news).collect();
         });
         let deadline = self.timing.probe_timeout;

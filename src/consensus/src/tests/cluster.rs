@@ -1,0 +1,278 @@
+//! A cluster whose network and clock the test commands.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Debug,
+    path::PathBuf,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use rand::{RngExt, SeedableRng, rngs::StdRng};
+use ringrift_config::NodeId;
+use ringrift_state::{Command, Eligibility, Update};
+use tempfile::TempDir;
+use tokio::time::{Instant, sleep};
+
+use crate::{
+    Consensus, ConsensusConfig, ProposeError, RaftStatus, Role, StartError, Timers, Transport, TransportError,
+    handle::Committed, raft_config::Tuning,
+};
+
+pub(crate) const LAN: Timers = Timers {
+    heartbeat: Duration::from_millis(20),
+    election_min: Duration::from_millis(100),
+    election_max: Duration::from_millis(200),
+};
+
+/// Nothing takes longer than this, in simulated time.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+pub(crate) fn id(name: &str) -> NodeId {
+    name.parse().unwrap()
+}
+
+pub(crate) fn set(names: &str) -> BTreeSet<NodeId> {
+    names.split_whitespace().map(id).collect()
+}
+
+/// Waits until `look` finds something.
+pub(crate) async fn until<T>(what: impl Debug, mut look: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "{what:?} did not happen within {PATIENCE:?}");
+        sleep(Duration::from_millis(1)).await;
+    }
+}
+
+/// Carries requests between the nodes of a test.
+pub(crate) struct Net {
+    nodes: Mutex<BTreeMap<NodeId, Consensus>>,
+    faults: Mutex<Faults>,
+}
+
+/// What goes wrong on the way.
+pub(crate) struct Faults {
+    /// Requests and answers from the first to the second are lost.
+    pub(crate) cut: BTreeSet<(NodeId, NodeId)>,
+    /// So many of 100 messages are lost.
+    pub(crate) lost: u32,
+    /// Each message takes up to so long.
+    pub(crate) delay: Duration,
+    rng: StdRng,
+}
+
+impl Net {
+    pub(crate) fn faults<T>(&self, change: impl FnOnce(&mut Faults) -> T) -> T {
+        change(&mut self.faults.lock().unwrap())
+    }
+
+    /// Cuts both ways between each of the first and each of the others.
+    pub(crate) fn cut(&self, from: &str, others: &str) {
+        self.faults(|faults| {
+            for a in set(from) {
+                for b in set(others) {
+                    faults.cut.insert((a.clone(), b.clone()));
+                    faults.cut.insert((b, a.clone()));
+                }
+            }
+        });
+    }
+
+    pub(crate) fn heal(&self) {
+        self.faults(|faults| faults.cut.clear());
+    }
+
+    /// One way of a message; whether it arrives.
+    async fn way(&self, from: &NodeId, to: &NodeId) -> bool {
+        let (arrives, delay) = self.faults(|faults| {
+            let cut = faults.cut.contains(&(from.clone(), to.clone()));
+            let lost = faults.lost > 0 && faults.rng.random_range(0..100) < faults.lost;
+            let most = faults.delay.as_micros() as u64;
+            let delay = if most == 0 { 0 } else { faults.rng.random_range(0..most) };
+            (!cut && !lost, Duration::from_micros(delay + 100))
+        });
+        sleep(delay).await;
+        arrives
+    }
+}
+
+struct Wire {
+    net: Arc<Net>,
+    node: NodeId,
+}
+
+#[async_trait]
+impl Transport for Wire {
+    async fn call(&self, to: &NodeId, request: Bytes, deadline: Duration) -> Result<Bytes, TransportError> {
+        let call = async {
+            if !self.net.way(&self.node, to).await {
+                return std::future::pending().await;
+            }
+            let peer = self.net.nodes.lock().unwrap().get(to).cloned();
+            let peer = peer.ok_or_else(|| TransportError::Unreachable("connection refused".into()))?;
+            let answer = peer.serve(&self.node, request).await.map_err(TransportError::Unreachable);
+            if !self.net.way(to, &self.node).await {
+                return std::future::pending().await;
+            }
+            answer
+        };
+        tokio::time::timeout(deadline, call).await.unwrap_or(Err(TransportError::Timeout))
+    }
+}
+
+/// Voters, running or not, and their disks.
+pub(crate) struct Cluster {
+    pub(crate) net: Arc<Net>,
+    pub(crate) tuning: Tuning,
+    pub(crate) timers: Timers,
+    disks: BTreeMap<NodeId, TempDir>,
+}
+
+impl Cluster {
+    /// No voter yet.
+    pub(crate) fn empty() -> Self {
+        Self::seeded(0)
+    }
+
+    pub(crate) fn seeded(seed: u64) -> Self {
+        let rng = StdRng::seed_from_u64(seed);
+        let faults = Faults { cut: BTreeSet::new(), lost: 0, delay: Duration::ZERO, rng };
+        Self {
+            net: Arc::new(Net { nodes: Mutex::default(), faults: Mutex::new(faults) }),
+            tuning: Tuning { inline_writes: true, ..Tuning::default() },
+            timers: LAN,
+            disks: BTreeMap::new(),
+        }
+    }
+
+    /// Voters that found a cluster.
+    pub(crate) async fn of(names: &str) -> Self {
+        let mut cluster = Self::empty();
+        cluster.start_all(names).await;
+        cluster
+    }
+
+    pub(crate) async fn start_all(&mut self, names: &str) {
+        for name in names.split_whitespace() {
+            self.start(name, names).await.unwrap();
+        }
+    }
+
+    /// Starts a voter on the disk that it has, or on an empty one.
+    pub(crate) async fn start(&mut self, name: &str, genesis: &str) -> Result<(), StartError> {
+        let node = id(name);
+        let dir = self.disk(name);
+        let config = ConsensusConfig { node: node.clone(), dir, genesis: set(genesis), timers: self.timers };
+        let wire = Arc::new(Wire { net: self.net.clone(), node: node.clone() });
+        let consensus = Consensus::start_tuned(config, wire, self.tuning).await?;
+        self.net.nodes.lock().unwrap().insert(node, consensus);
+        Ok(())
+    }
+
+    /// Where a node's disk is.
+    pub(crate) fn disk(&mut self, name: &str) -> PathBuf {
+        self.disks.entry(id(name)).or_insert_with(|| tempfile::tempdir().unwrap()).path().to_owned()
+    }
+
+    /// Empties a stopped node's disk.
+    pub(crate) fn wipe(&mut self, name: &str) {
+        self.disks.remove(&id(name));
+    }
+
+    fn take(&self, name: &str) -> Consensus {
+        self.net.nodes.lock().unwrap().remove(&id(name)).expect("runs")
+    }
+
+    pub(crate) async fn crash(&self, name: &str) {
+        self.take(name).crash().await;
+    }
+
+    /// Stops a node gracefully: it is still reached meanwhile.
+    pub(crate) async fn stop(&self, name: &str) {
+        self.node(name).shutdown().await;
+        self.take(name);
+    }
+
+    pub(crate) fn node(&self, name: &str) -> Consensus {
+        self.net.nodes.lock().unwrap().get(&id(name)).expect("runs").clone()
+    }
+
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.net.nodes.lock().unwrap().keys().map(ToString::to_string).collect()
+    }
+
+    pub(crate) fn status(&self, name: &str) -> RaftStatus {
+        self.node(name).status().borrow().clone()
+    }
+
+    /// The leader among these that it and all of them agree on.
+    pub(crate) fn leader_now(&self, among: &str) -> Option<String> {
+        let leaders: BTreeSet<_> = among.split_whitespace().map(|name| self.status(name).leader).collect();
+        let leader = leaders.first().cloned().flatten()?.to_string();
+        let runs = self.names().contains(&leader);
+        (leaders.len() == 1 && runs && self.status(&leader).role == Role::Leader).then_some(leader)
+    }
+
+    /// Waits for the leader that these agree on.
+    pub(crate) async fn leader(&self, among: &str) -> String {
+        until(("a leader among", among), || self.leader_now(among)).await
+    }
+
+    /// Waits for the leader that all running ones agree on.
+    pub(crate) async fn any_leader(&self) -> String {
+        self.leader(&self.names().join(" ")).await
+    }
+
+    /// Has a command agreed on, by whoever leads.
+    pub(crate) async fn write(&self, n: u64) -> Committed {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            for name in self.names() {
+                if self.status(&name).role == Role::Leader
+                    && let Ok(done) = self.node(&name).propose(command(n)).await
+                {
+                    return done;
+                }
+            }
+            assert!(Instant::now() < deadline, "nobody took command {n}");
+            sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Waits until these have applied `index`.
+    pub(crate) async fn applied(&self, among: &str, index: u64) {
+        for name in among.split_whitespace() {
+            until((name, "applies", index), || (self.node(name).agreed().index >= index).then_some(())).await;
+        }
+    }
+}
+
+/// A command that leaves its number in the state.
+pub(crate) fn command(n: u64) -> Command {
+    Command::SetEligibility {
+        node: id(&format!("w{}", n % 64)),
+        eligibility: [Eligibility::Cordoned, Eligibility::Draining, Eligibility::Eligible][n as usize % 3],
+        by: "test".into(),
+        reason: format!("{n}"),
+        at_ms: n,
+    }
+}
+
+/// The number that [`command`] put into an update.
+pub(crate) fn number(update: &Update) -> Option<u64> {
+    match update {
+        Update::Entry { command: Command::SetEligibility { at_ms, .. }, .. } => Some(*at_ms),
+        _ => None,
+    }
+}
+
+/// Whether nobody was there to take it.
+pub(crate) fn nobody(error: &ProposeError) -> bool {
+    matches!(error, ProposeError::NoLeader | ProposeError::NotLeader { .. })
+}

@@ -1,0 +1,168 @@
+//! Changes of the voters, and of the leader.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use openraft::{
+    ChangeMembers, RaftMetrics,
+    async_runtime::watch::WatchReceiver,
+    errors::{ChangeMembershipError, ClientWriteError, RaftError},
+};
+use ringrift_config::NodeId;
+use tokio::time::{Instant, timeout_at};
+
+use crate::{
+    error::{ChangeError, ProposeError, TransferError},
+    handle::Inner,
+    propose::elsewhere,
+    status::{RaftStatus, Role},
+    types::{Raft, Types, Voter},
+};
+
+/// How long new voters may take to catch up.
+const CATCH_UP: Duration = Duration::from_secs(10);
+
+/// How long the sets may take to agree on the change.
+const AGREE: Duration = Duration::from_secs(10);
+
+pub(crate) async fn change(inner: &Inner, target: BTreeSet<NodeId>) -> Result<(), ChangeError> {
+    let status = inner.status.borrow().clone();
+    if target.is_empty() {
+        return Err(ChangeError::Empty { voters: status.voters });
+    }
+    if status.role != Role::Leader {
+        return Err(not_leader(inner, &status).into());
+    }
+    let Ok(_changing) = inner.changing.try_lock() else { return Err(ChangeError::UnderWay) };
+    let raft = &inner.service.raft;
+    let metrics = raft.metrics().borrow_watched().clone();
+    if metrics.membership_config != metrics.committed_membership_config || sets(&metrics) > 1 {
+        return Err(ChangeError::UnderWay);
+    }
+    let voters: BTreeSet<NodeId> = metrics.membership_config.voter_ids().map(|voter| voter.0).collect();
+    if voters == target {
+        return Ok(());
+    }
+
+    let known: BTreeSet<NodeId> = metrics.membership_config.nodes().map(|(node, ())| node.0.clone()).collect();
+    let added: BTreeSet<Voter> = target.difference(&known).cloned().map(Voter).collect();
+    if !added.is_empty() {
+        let nodes = added.iter().map(|voter| (voter.clone(), ())).collect();
+        write(inner, ChangeMembers::AddNodes(nodes)).await?;
+    }
+    let missing = wait_for(inner, &target).await?;
+    let needed = target.len() / 2 + 1;
+    if target.len() - missing.len() < needed {
+        if !added.is_empty() {
+            write(inner, ChangeMembers::RemoveNodes(added)).await?;
+        }
+        return Err(ChangeError::NoQuorum { target, missing, needed, voters });
+    }
+    if !missing.is_empty() {
+        let missing = crate::error::list(&missing);
+        tracing::warn!(
+            missing,
+            "these new voters are not there or not caught up; the others are a quorum without them"
+        );
+    }
+    write(inner, ChangeMembers::ReplaceAllVoters(target.into_iter().map(Voter).collect())).await
+}
+
+fn sets(metrics: &RaftMetrics<Types>) -> usize {
+    metrics.membership_config.get_joint_config().len()
+}
+
+/// Who of `target` does not answer or is behind, after a while in which that may have changed.
+async fn wait_for(inner: &Inner, target: &BTreeSet<NodeId>) -> Result<BTreeSet<NodeId>, ChangeError> {
+    let mut status = inner.status.clone();
+    let goal = status.borrow().committed;
+    let until = Instant::now() + CATCH_UP;
+    loop {
+        let missing = {
+            let status = status.borrow_and_update();
+            if status.role != Role::Leader {
+                return Err(not_leader(inner, &status).into());
+            }
+            let ready = ready(inner, &status, goal);
+            target.difference(&ready).cloned().collect::<BTreeSet<_>>()
+        };
+        if missing.is_empty() || Instant::now() >= until {
+            return Ok(missing);
+        }
+        if let Ok(Err(_)) = timeout_at(until, status.changed()).await {
+            return Err(ProposeError::Stopped.into());
+        }
+    }
+}
+
+/// Who has answered within the lease and has the log up to `goal`.
+fn ready(inner: &Inner, status: &RaftStatus, goal: u64) -> BTreeSet<NodeId> {
+    let now = Instant::now().into_std();
+    let answers = |node: &&NodeId| {
+        let at = status.answered.get(*node);
+        at.is_some_and(|at| now.saturating_duration_since(*at) < inner.timers.election_max)
+    };
+    let others = status.matched.iter().filter(|(_, matched)| **matched >= goal).map(|(node, _)| node).filter(answers);
+    others.chain([&inner.service.node]).cloned().collect()
+}
+
+async fn write(inner: &Inner, change: ChangeMembers<Voter, ()>) -> Result<(), ChangeError> {
+    let until = Instant::now() + AGREE;
+    loop {
+        match timeout_at(until, inner.service.raft.change_membership(change.clone(), false)).await {
+            Err(_) => return Err(ChangeError::Unfinished),
+            Ok(Ok(_)) => return Ok(()),
+            Ok(Err(RaftError::APIError(ClientWriteError::ForwardToLeader(forward)))) => {
+                elsewhere(inner, &forward, until.min(Instant::now() + Duration::from_secs(2))).await?;
+            }
+            Ok(Err(RaftError::APIError(ClientWriteError::ChangeMembershipError(
+                ChangeMembershipError::InProgress(_),
+            )))) => {
+                return Err(ChangeError::UnderWay);
+            }
+            Ok(Err(RaftError::APIError(error))) => {
+                tracing::warn!(%error, "the change of the voters was interrupted");
+                return Err(ChangeError::Unfinished);
+            }
+            Ok(Err(RaftError::Fatal(_))) => return Err(ProposeError::Stopped.into()),
+        }
+    }
+}
+
+fn not_leader(inner: &Inner, status: &RaftStatus) -> ProposeError {
+    match &status.leader {
+        Some(leader) if *leader != inner.service.node => ProposeError::NotLeader { leader: Some(leader.clone()) },
+        _ => ProposeError::NoLeader,
+    }
+}
+
+pub(crate) async fn transfer(inner: &Inner, to: Option<NodeId>) -> Result<NodeId, TransferError> {
+    let mut status = inner.status.clone();
+    let now = status.borrow_and_update().clone();
+    if now.role != Role::Leader {
+        return Err(not_leader(inner, &now).into());
+    }
+    let node = &inner.service.node;
+    let to = match to {
+        Some(to) if !now.voters.contains(&to) => return Err(TransferError::NotAVoter { to, voters: now.voters }),
+        Some(to) => to,
+        None => {
+            let ready = ready(inner, &now, 0);
+            let others = now.matched.iter().filter(|(voter, _)| *voter != node && now.voters.contains(*voter));
+            let best = others.filter(|(voter, _)| ready.contains(*voter)).max_by_key(|(_, matched)| **matched);
+            best.map(|(voter, _)| voter.clone()).ok_or(TransferError::NobodyReady { leader: node.clone() })?
+        }
+    };
+    if to == *node {
+        return Ok(to);
+    }
+    let raft: &Raft = &inner.service.raft;
+    raft.trigger().transfer_leader(Voter(to.clone())).await.map_err(|_| ProposeError::Stopped)?;
+    // If it does not take over, the others elect somebody after the lease and an election timeout.
+    let until = Instant::now() + inner.timers.election_max * 2;
+    let arrived = timeout_at(until, status.wait_for(|s| s.leader.as_ref() == Some(&to) || s.stopped.is_some())).await;
+    match arrived {
+        Ok(Ok(status)) if status.stopped.is_none() => Ok(to),
+        Ok(_) => Err(ProposeError::Stopped.into()),
+        Err(_) => Err(TransferError::Timeout { to, leader: inner.status.borrow().leader.clone() }),
+    }
+}

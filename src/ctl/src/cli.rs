@@ -1,0 +1,271 @@
+//! The command line.
+
+#![expect(clippy::doc_markdown, reason = "these comments are help texts: people would see the backticks")]
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{Args, Parser, Subcommand};
+use ringrift_config::NodeId;
+
+use crate::command::{
+    completions::CompletionsArgs, events::EventsArgs, hosts::HostsCommand, leader::LeaderCommand, man::ManArgs,
+    monitor::MonitorArgs, nodes::NodesCommand, snapshot::SnapshotCommand, token::TokenCommand,
+};
+
+/// Looks after a RingRift cluster: asks its daemons, ringrift-p2p, how they are, and tells them what to do.
+///
+/// Every daemon answers for the whole cluster, and passes requests on to the leader or to any other node, so it is enough
+/// to reach one of them.
+#[derive(Debug, Parser)]
+#[command(name = "ringriftctl", version, about, subcommand_required = true)]
+#[command(arg_required_else_help = true, max_term_width = 100, after_help = AFTER, after_long_help = AFTER_LONG)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every command understands.
+#[derive(Debug, Args)]
+pub(crate) struct Global {
+    /// The daemon to ask: http://host:port, or only its host
+    #[arg(long, global = true, value_name = "URL", env = "RINGRIFT_API", default_value = "http://127.0.0.1:8770")]
+    #[arg(help_heading = GLOBAL)]
+    pub(crate) api: String,
+
+    /// File with the cluster token
+    ///
+    /// Without it: RINGRIFT_CLUSTER_AUTH_TOKEN, the file that RINGRIFT_CLUSTER_AUTH_TOKEN_FILE names, or
+    /// /etc/ringrift-p2p/token if you may read it. Needed for everything that changes something.
+    #[arg(long, global = true, value_name = "FILE", help_heading = GLOBAL)]
+    pub(crate) token_file: Option<PathBuf>,
+
+    /// Hosts file of the `hosts` commands
+    ///
+    /// Without it: /etc/ringrift-p2p/distributed_hosts.yaml, or else ./config/distributed_hosts.yaml.
+    #[arg(long, global = true, value_name = "FILE", env = "RINGRIFT_HOSTS_FILE", help_heading = GLOBAL)]
+    pub(crate) hosts: Option<PathBuf>,
+
+    /// Print JSON, errors too (on standard error)
+    #[arg(long, global = true, help_heading = GLOBAL)]
+    pub(crate) json: bool,
+
+    /// Seconds to wait for an answer
+    #[arg(long, global = true, value_name = "SECONDS", default_value = "10", value_parser = seconds, help_heading = GLOBAL)]
+    pub(crate) timeout: Duration,
+}
+
+const GLOBAL: &str = "Global options";
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Show the cluster: leader, quorum, and every node
+    ///
+    /// The first three lines are the runbook's healthy view. Ends with 0 only when there is a leader and a quorum, else
+    /// with 5, so that a script can wait for it.
+    #[command(after_help = "\
+Examples:
+  ringriftctl status                     as the daemon of this machine sees it
+  ringriftctl status gpu-3               as gpu-3 sees it, asked through this machine's daemon
+  ringriftctl --api gpu-3 status         as gpu-3 sees it, asked directly
+  ringriftctl status --json | jq -r '.peers[] | select(.state == \"suspect\") | .node_id'")]
+    Status(NodeArg),
+
+    /// Watch the cluster: leader, quorum, and every node with its load and jobs
+    #[command(after_help = "\
+Examples:
+  ringriftctl monitor --watch                     a view that fills the terminal; q quits, ? shows the keys
+  ringriftctl monitor --watch --interval 10       the same, asking every 10 seconds
+  ringriftctl monitor --watch | tee cluster.log   plain text, again and again, since it is no terminal
+  ringriftctl monitor                             plain text, once")]
+    Monitor(MonitorArgs),
+
+    /// Show what happened: elections, deaths, returns, cordons, voter changes
+    #[command(after_help = "\
+Examples:
+  ringriftctl events                         the newest 20
+  ringriftctl events --follow                and those to come, until Ctrl-C
+  ringriftctl events --since 1200 --json     everything after number 1200
+  ringriftctl events --type NODE_DEAD        one type only")]
+    Events(EventsArgs),
+
+    /// List nodes and decide which of them are given work
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  ringriftctl nodes list
+  ringriftctl nodes cordon gpu-3 gpu-4 --reason 'new driver'
+  ringriftctl nodes drain gpu-3 --reason 'going away'
+  ringriftctl nodes uncordon gpu-3 gpu-4"
+    )]
+    Nodes(NodesCommand),
+
+    /// Show who votes, who of them is alive, and how far each has come
+    #[command(after_help = "\
+Examples:
+  ringriftctl voters
+  ringriftctl voters --json | jq '.voters[] | select(.alive | not) | .node_id'")]
+    Voters,
+
+    /// Show the leader, or hand the leadership over
+    #[command(
+        subcommand_required = false,
+        args_conflicts_with_subcommands = true,
+        after_help = "\
+Examples:
+  ringriftctl leader                           who leads
+  ringriftctl leader transfer                  to the voter that is most up to date
+  ringriftctl leader transfer --to backbone-2  before work on the leader's machine"
+    )]
+    Leader {
+        #[command(subcommand)]
+        command: Option<LeaderCommand>,
+    },
+
+    /// Save the agreed state to a file, or restore it
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  ringriftctl snapshot save before-upgrade.snap
+  ringriftctl snapshot restore before-upgrade.snap"
+    )]
+    Snapshot(SnapshotCommand),
+
+    /// Make a node read its hosts file and settings again
+    ///
+    /// The same as `systemctl reload ringrift-p2p` there. A changed list of voters is taken over by the whole cluster, one
+    /// safe step after the other; one that would leave no quorum is refused.
+    #[command(after_help = "\
+Examples:
+  ringriftctl reload              the daemon of this machine
+  ringriftctl reload backbone-2   another node, asked through this machine's daemon")]
+    Reload(NodeArg),
+
+    /// Read and check the hosts file; asks no daemon
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  ringriftctl hosts list
+  ringriftctl hosts show gpu-3
+  ringriftctl hosts check new_hosts.yaml && cp new_hosts.yaml /etc/ringrift-p2p/distributed_hosts.yaml"
+    )]
+    Hosts(HostsCommand),
+
+    /// Make a new cluster token
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  ringriftctl token new                                     print one
+  ringriftctl token new --output /etc/ringrift-p2p/token    write one, for its owner only; never over an old one"
+    )]
+    Token(TokenCommand),
+
+    /// Show whether a node is well, component by component
+    #[command(after_help = "\
+Examples:
+  ringriftctl health          the daemon of this machine
+  ringriftctl health gpu-3    another node, asked through this machine's daemon")]
+    Health(NodeArg),
+
+    /// Print a completion script for a shell
+    #[command(after_help = "\
+Examples:
+  ringriftctl completions bash > /etc/bash_completion.d/ringriftctl
+  ringriftctl completions zsh > \"${fpath[1]}/_ringriftctl\"
+  ringriftctl completions fish > ~/.config/fish/completions/ringriftctl.fish")]
+    Completions(CompletionsArgs),
+
+    /// Print the manual page, or write all of them into a folder
+    #[command(after_help = "\
+Examples:
+  ringriftctl man | man -l -
+  ringriftctl man --dir /usr/local/share/man/man1")]
+    Man(ManArgs),
+}
+
+/// Which node a request is about.
+#[derive(Debug, Args)]
+pub(crate) struct NodeArg {
+    /// A node, asked through the daemon at --api; without it, that daemon itself
+    #[arg(value_name = "NODE")]
+    pub(crate) node: Option<NodeId>,
+}
+
+const AFTER: &str = "\
+Exit codes: 0 done (status: and leader and quorum exist), 1 failed or refused, 2 usage, 3 not reached,
+4 token missing or wrong, 5 no leader or quorum lost. --help tells more.";
+
+const AFTER_LONG: &str = "\
+Examples:
+  ringriftctl status                                   is the cluster well?
+  ringriftctl monitor --watch                          look at it for a while
+  ringriftctl events --follow                          what is happening?
+  ringriftctl nodes cordon gpu-3 --reason 'new disk'   keep new work away from a node
+  ringriftctl --api gpu-3 --json status | jq .term     another node's view, for a program
+
+Exit codes:
+  0  done; status, monitor, leader and voters: and a leader and a quorum exist
+  1  failed or refused; health: the node is not well; hosts check: the file has errors
+  2  the command line makes no sense
+  3  the daemon, or the node asked through it, was not reached or did not answer in time
+  4  the cluster token is missing or not accepted
+  5  there is no leader, or the quorum is lost
+
+Environment:
+  RINGRIFT_API                       as --api
+  RINGRIFT_CLUSTER_AUTH_TOKEN        the cluster token
+  RINGRIFT_CLUSTER_AUTH_TOKEN_FILE   as --token-file
+  RINGRIFT_HOSTS_FILE                as --hosts
+  NO_COLOR                           if set, no colours";
+
+/// Reads a number of seconds, whole or not.
+pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
+    if (0.1..=86_400.0).contains(&seconds) {
+        Ok(Duration::from_secs_f64(seconds))
+    } else {
+        Err("must be from 0.1 to 86400 seconds".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+    use crate::exit::Exit;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_long_help_tells_every_exit_code() {
+        for (code, _) in Exit::MEANINGS {
+            assert!(AFTER_LONG.contains(&format!("\n  {code}  ")), "{code} is not in --help");
+        }
+    }
+
+    #[test]
+    fn every_command_that_does_something_has_an_example() {
+        for command in Cli::command().get_subcommands() {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.contains(&format!("ringriftctl {}", command.get_name())), "{} has none", command.get_name());
+        }
+    }
+
+    #[test]
+    fn a_number_of_seconds_has_limits() {
+        assert_eq!(seconds("2.5"), Ok(Duration::from_millis(2_500)));
+        for bad in ["", "x", "0", "-1", "inf", "NaN", "1e9"] {
+            assert!(seconds(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,56 @@
+use std::process::Stdio;
+
+use tempfile::TempDir;
+use tokio::process::Command;
+
+use crate::fake::Fake;
+
+/// How a run ended and what it said, the fake's address replaced by `API` so that snapshots stay the same.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+/// The program in an environment where nobody has set anything.
+pub(crate) fn command() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ringriftctl"));
+    command.env_clear().env("USER", "op").env("COLUMNS", "100").stdin(Stdio::null()).kill_on_drop(true);
+    command
+}
+
+/// Runs it against the fake.
+pub(crate) async fn run(fake: &Fake, args: &[&str]) -> Ran {
+    ran(command().args(["--api", &fake.url()]).args(args), &fake.addr().to_string()).await
+}
+
+/// Waits for its end. `api` is what becomes `API` in the output, if anything.
+pub(crate) async fn ran(command: &mut Command, api: &str) -> Ran {
+    let output = command.output().await.unwrap();
+    let text = |bytes: Vec<u8>| match (String::from_utf8(bytes).unwrap(), api) {
+        (text, "") => text,
+        (text, api) => text.replace(api, "API"),
+    };
+    Ran { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+}
+
+impl Ran {
+    /// What it printed, for a snapshot: standard output, then standard error and the exit code.
+    pub(crate) fn told(&self) -> String {
+        format!("{}--- stderr\n{}--- exit {}\n", self.out, self.err, self.code.unwrap())
+    }
+
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|e| panic!("{e}: {self:?}"))
+    }
+
+    /// The error as JSON.
+    pub(crate) fn json_error(&self) -> serde_json::Value {
+        serde_json::from_str(&self.err).unwrap_or_else(|e| panic!("{e}: {self:?}"))
+    }
+}
+
+pub(crate) fn folder() -> TempDir {
+    tempfile::tempdir().unwrap()
+}

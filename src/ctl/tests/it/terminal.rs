@@ -1,0 +1,108 @@
+//! `monitor --watch` on a real (pseudo) terminal. Needs util-linux's `setsid`, which every Debian has.
+
+use std::{
+    fs::File,
+    io::{Read as _, Write as _},
+    os::unix::ffi::OsStrExt as _,
+    process::Stdio,
+};
+
+use rustix::{
+    pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
+    termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize},
+};
+use tokio::sync::mpsc;
+
+use crate::{
+    cluster,
+    ctl::command,
+    fake::{Answer, Fake, Seen},
+};
+
+/// A terminal: the side that a person would sit at, and the side that a program has.
+struct Pty {
+    person: File,
+    program: File,
+}
+
+impl Pty {
+    fn new(columns: u16, rows: u16) -> Self {
+        let person = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        grantpt(&person).unwrap();
+        unlockpt(&person).unwrap();
+        let name = ptsname(&person, Vec::new()).unwrap();
+        let path = std::path::Path::new(std::ffi::OsStr::from_bytes(name.as_bytes()));
+        let program = File::options().read(true).write(true).open(path).unwrap();
+        let pty = Self { person: person.into(), program };
+        pty.resize(columns, rows);
+        pty
+    }
+
+    fn resize(&self, columns: u16, rows: u16) {
+        let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+        tcsetwinsize(&self.person, size).unwrap();
+    }
+
+    fn stdio(&self) -> Stdio {
+        self.program.try_clone().unwrap().into()
+    }
+
+    fn is_in_line_mode(&self) -> bool {
+        tcgetattr(&self.program).unwrap().local_modes.contains(LocalModes::ICANON | LocalModes::ECHO)
+    }
+
+    /// What appears, piece by piece. Ends when nobody has the program's side open.
+    fn output(&self) -> mpsc::UnboundedReceiver<String> {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let mut person = self.person.try_clone().unwrap();
+        std::thread::spawn(move || {
+            let mut piece = [0; 4096];
+            // The kernel says EIO when the other side is closed.
+            while let Ok(n) = person.read(&mut piece) {
+                if n == 0 || sender.send(String::from_utf8_lossy(&piece[..n]).into_owned()).is_err() {
+                    break;
+                }
+            }
+        });
+        receiver
+    }
+}
+
+/// Collects output until `text` is in it.
+async fn until(output: &mut mpsc::UnboundedReceiver<String>, text: &str) -> String {
+    let mut all = String::new();
+    while !all.contains(text) {
+        let piece = output.recv().await;
+        all.push_str(&piece.unwrap_or_else(|| panic!("the terminal was closed before {text:?} appeared: {all:?}")));
+    }
+    all
+}
+
+#[tokio::test]
+async fn the_monitor_fills_the_terminal_follows_its_size_and_gives_it_back() {
+    let fake = Fake::start(|_: &Seen| Answer::json(&cluster::healthy())).await;
+    let mut pty = Pty::new(120, 20);
+    assert!(pty.is_in_line_mode());
+    let mut output = pty.output();
+    // A new session whose controlling terminal this is, or the change of its size would not be told to the program.
+    let monitor = command();
+    let mut child = tokio::process::Command::new("setsid");
+    child.args(["--ctty", "--wait"]).arg(monitor.as_std().get_program());
+    child.args(["--api", &fake.url(), "monitor", "--watch"]).env_clear().env("TERM", "xterm").kill_on_drop(true);
+    let mut child = child.stdin(pty.stdio()).stdout(pty.stdio()).stderr(pty.stdio()).spawn().unwrap();
+
+    let shown = until(&mut output, "ADDRESS").await;
+    assert!(shown.contains("\x1b[?1049h"), "not on the alternate screen: {shown:?}");
+    until(&mut output, "by state").await;
+    assert!(!pty.is_in_line_mode());
+    pty.resize(60, 20);
+    let shown = until(&mut output, "by state").await;
+    assert!(shown.contains("JOBS") && !shown.contains("ADDRESS"), "as if it were wide: {shown:?}");
+    pty.person.write_all(b"n").unwrap();
+    until(&mut output, "name").await;
+    pty.person.write_all(b"q").unwrap();
+    let shown = until(&mut output, "\x1b[?1049l").await;
+    assert!(!shown.contains("error"), "{shown:?}");
+    assert!(child.wait().await.unwrap().success());
+    assert!(pty.is_in_line_mode());
+}
