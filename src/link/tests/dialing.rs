@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use cluster::{Book, PATIENCE, id, listed, start, until};
+use cluster::{Book, PATIENCE, free_address, id, listed, start, until};
 use ringrift_link::{Direction, LinkError, LinkEvent, Protocol};
 use tokio::net::TcpListener;
 
@@ -165,9 +165,4 @@ async fn above_its_bound_a_node_closes_the_link_that_was_idle_longest() {
     y.gate.add_permits(1);
     assert_eq!(to_y.await.unwrap().unwrap(), "waited");
     assert_eq!(a.link("z").unwrap().direction, Direction::Inbound);
-}
-
-/// An address where nobody listens.
-async fn free_address() -> std::net::SocketAddr {
-    TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
 }

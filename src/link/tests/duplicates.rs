@@ -2,7 +2,10 @@
 
 mod cluster;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use cluster::{Book, Node, id, listed, start, stranger::Authority, until};
 use ringrift_link::{LinkError, LinkEvent};
@@ -70,7 +73,8 @@ async fn a_machine_that_comes_back_replaces_its_own_dead_link() {
 async fn of_two_machines_with_the_same_id_that_meet_the_younger_one_gives_way() {
     let book = Arc::new(Book::default());
     let mut older = start("x", &book, |_| {}).await;
-    tokio::time::sleep(Duration::from_millis(20)).await;
+    let born = Instant::now();
+    until("a difference in age", || born.elapsed() > Duration::from_millis(5)).await;
     let mut younger = start("x", &book, |_| {}).await;
 
     let error = younger.links.dial_seed(&older.addr.to_string()).await.unwrap_err();

@@ -206,3 +206,8 @@ pub(crate) async fn until(what: &str, mut is_true: impl FnMut() -> bool) {
     };
     timeout(PATIENCE, waiting).await.unwrap_or_else(|_| panic!("{what}"));
 }
+
+/// An address where nobody listens.
+pub(crate) async fn free_address() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
+}
