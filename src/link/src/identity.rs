@@ -1,6 +1,6 @@
 use std::{path::Path, sync::Arc, time::SystemTime};
 
-use ringrift_config::NodeId;
+use ringrift_config::{NodeId, Token, Tokens};
 use rustls::{
     ClientConfig, RootCertStore, ServerConfig,
     client::Resumption,
@@ -49,6 +49,11 @@ impl Identity {
             authorities.push(authority);
         }
         Self::assemble(node, roots, Credentials::derived(node, authorities, SystemTime::now())?)
+    }
+
+    /// The same from the cluster token.
+    pub fn from_tokens(node: &NodeId, tokens: &Tokens) -> Result<Self, IdentityError> {
+        Self::from_secrets(node, tokens.primary.as_bytes(), tokens.old.as_ref().map(Token::as_bytes))
     }
 
     /// Uses certificates issued elsewhere: PEM files with the trusted authorities, this node's chain and its key. The

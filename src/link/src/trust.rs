@@ -80,3 +80,36 @@ pub(crate) fn subject(authority: &CertificateDer<'_>) -> Result<Vec<u8>, Identit
     roots.add(authority.clone()).map_err(|error| IdentityError::Certificate(error.to_string()))?;
     Ok(roots.subjects().remove(0).as_ref().to_vec())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use rcgen::{KeyPair, PKCS_ED25519};
+    use rustls::crypto::ring;
+
+    use super::*;
+    use crate::{authority::Authority, identity, tls_reason};
+
+    #[test]
+    fn clocks_may_differ_by_minutes_and_not_by_weeks() {
+        let authority = Authority::derive(&[7; 32]).unwrap();
+        let key = KeyPair::generate_for(&PKCS_ED25519).unwrap();
+        let now = SystemTime::now();
+        let certificate = authority.issue(&"n1".parse().unwrap(), &key, now).unwrap().certificate;
+        let mut roots = RootCertStore::empty();
+        roots.add(authority.certificate().clone()).unwrap();
+        let servers = ClusterServers::new(Arc::new(roots), &ring::default_provider());
+        let judged_at = |at: SystemTime| {
+            let at = UnixTime::since_unix_epoch(at.duration_since(SystemTime::UNIX_EPOCH).unwrap());
+            servers.verify_server_cert(&certificate, &[], &identity::server_name(), &[], at)
+        };
+        let hour = Duration::from_hours(1);
+        for skew in [Duration::ZERO, Duration::from_mins(5), 23 * hour] {
+            assert!(judged_at(now - skew).is_ok() && judged_at(now + skew).is_ok(), "{skew:?}");
+        }
+        for wrong in [now - 25 * hour, now + 31 * 24 * hour] {
+            assert!(tls_reason::describe(&judged_at(wrong).unwrap_err()).contains("check the clocks"));
+        }
+    }
+}
