@@ -4,7 +4,7 @@
 /// more is another word.
 pub(crate) fn nearest<'a>(text: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let wanted = bare(text);
-    let limit = (wanted.chars().count() / 3).clamp(1, 3);
+    let limit = (wanted.chars().count() / 3).min(3);
     candidates
         .into_iter()
         .map(|candidate| (strsim::damerau_levenshtein(&wanted, &bare(candidate)), candidate))
@@ -35,7 +35,10 @@ mod tests {
             ("p2p_enable", Some("p2p_enabled")),
             ("GPU1", Some("gpu-1")),
             ("storage", None),
+            ("x", None),
+            ("gpu-9", Some("gpu-1")),
             ("", None),
+            ("g", None),
         ] {
             assert_eq!(nearest(text, names), expected, "{text}");
         }

@@ -18,14 +18,20 @@ const FAR_BEHIND: u64 = 1024;
 /// Holds the newest agreed state. Readers never wait for a writer.
 pub(crate) struct Feed {
     agreed: ArcSwap<Agreed>,
-    /// Index of what is published.
-    index: watch::Sender<u64>,
+    published: watch::Sender<Published>,
+}
+
+#[derive(Clone, Copy)]
+struct Published {
+    index: u64,
+    /// Nothing more will come.
+    ended: bool,
 }
 
 impl Feed {
     pub(crate) fn new(agreed: Agreed) -> Self {
-        let index = watch::Sender::new(agreed.index);
-        Self { agreed: ArcSwap::from_pointee(agreed), index }
+        let published = watch::Sender::new(Published { index: agreed.index, ended: false });
+        Self { agreed: ArcSwap::from_pointee(agreed), published }
     }
 
     /// The newest published state.
@@ -37,13 +43,18 @@ impl Feed {
     pub(crate) fn publish(&self, agreed: Agreed) {
         let index = agreed.index;
         self.agreed.store(Arc::new(agreed));
-        self.index.send_replace(index);
+        self.published.send_modify(|published| published.index = index);
+    }
+
+    /// Ends all readers' streams.
+    pub(crate) fn end(&self) {
+        self.published.send_modify(|published| published.ended = true);
     }
 
     /// Everything from entry `from` on, without gaps. Nothing is buffered for a reader: it reads the log at its own pace,
     /// and gets the state as a whole when the log has been cut meanwhile.
     pub(crate) fn subscribe(&self, feed: Arc<Self>, store: Store, from: u64) -> BoxStream<'static, Update> {
-        let reader = Reader { feed, store, index: self.index.subscribe(), next: from.max(1) };
+        let reader = Reader { feed, store, published: self.published.subscribe(), next: from.max(1) };
         stream::unfold(reader, |mut reader| async move {
             let updates = reader.next().await?;
             Some((stream::iter(updates), reader))
@@ -56,14 +67,15 @@ impl Feed {
 struct Reader {
     feed: Arc<Feed>,
     store: Store,
-    index: watch::Receiver<u64>,
+    published: watch::Receiver<Published>,
     /// Index of the next entry. Entry 0 is the founding voter set, which carries nothing.
     next: u64,
 }
 
 impl Reader {
     async fn next(&mut self) -> Option<Vec<Update>> {
-        let published = *self.index.wait_for(|index| *index >= self.next).await.ok()?;
+        let news = self.published.wait_for(|published| published.ended || published.index >= self.next).await;
+        let published = news.ok().filter(|published| !published.ended)?.index;
         if published - self.next < FAR_BEHIND
             && let Some(updates) = self.store.updates(self.next, published, BATCH)
         {

@@ -9,6 +9,7 @@
 //!   before the newest that they know can still need it, and nothing behind the furthest end of their logs can have
 //!   been agreed on with its help. Until it holds that much, from a leader of that term or later, it does not vote. And not before
 //!   two election timeouts have passed either: a candidate of its forgotten vote has given up by then;
+//! - does not found either when one of the others holds a leader's entries already: it may have helped to elect that one;
 //! - founds only together with a majority of the founding set that knows of no cluster, and, as long as there is any
 //!   hope that the rest will answer, together with all.
 
@@ -65,6 +66,13 @@ pub(crate) fn next_step(node: &NodeId, genesis: &BTreeSet<NodeId>, answers: &Ans
             "the hosts files differ: here the voters are {}, on {who} they are {}; give all voters the same p2p_voters",
             list(genesis),
             list(&greeting.genesis)
+        ));
+    }
+    let begun =
+        |greeting: &Greeting| greeting.part == Part::Founder && greeting.last.is_some_and(|last| last.index > 0);
+    if let Some((who, _)) = answers.iter().find(|(_, greeting)| begun(greeting)) {
+        return Step::Wait(format!(
+            "waiting for the cluster to agree on its name: {who} has heard of a leader already"
         ));
     }
     let with: BTreeSet<NodeId> = answers
@@ -189,6 +197,15 @@ mod tests {
         assert!(matches!(step("a b c", &[("b", joining)], false), Step::Wait(_)));
         let stranger = greeting(Part::Fresh, "a b c", "f");
         assert!(matches!(step("a b c", &[("x", stranger)], false), Step::Wait(_)));
+    }
+
+    #[test]
+    fn a_founder_that_holds_a_leaders_entries_is_not_founded_with() {
+        let begun = Greeting { last: Some(LogPos { term: 1, index: 1 }), ..greeting(Part::Founder, "a b c", "f") };
+        let fresh = || greeting(Part::Fresh, "a b c", "f");
+        assert!(matches!(step("a b c", &[("b", begun), ("c", fresh())], false), Step::Wait(_)));
+        let begun = Greeting { last: Some(LogPos { term: 0, index: 0 }), ..greeting(Part::Founder, "a b c", "f") };
+        assert_eq!(step("a b c", &[("b", begun), ("c", fresh())], false), Step::Found);
     }
 
     #[test]

@@ -57,6 +57,7 @@ pub struct Consensus {
 
 pub(crate) struct Inner {
     pub(crate) service: Arc<Service>,
+    pub(crate) links: Links,
     pub(crate) timers: Timers,
     pub(crate) status: watch::Receiver<RaftStatus>,
     /// Held by whoever changes the voters.
@@ -135,14 +136,14 @@ impl Consensus {
         tasks.spawn(observe::count_progress(service.clone(), progress.clone(), timers.heartbeat));
         let duties = Duties { service: service.clone(), status: status.clone(), changing: changing.clone(), timers };
         tasks.spawn(duties.run());
-        let enter = Enter { node, genesis, timers, links, raft, store, feed, gate, waiting };
+        let enter = Enter { node, genesis, timers, links: links.clone(), raft, store, feed, gate, waiting };
         tasks.spawn(async move {
             if let Err(error) = enter.run().await {
                 tracing::error!(%error, "this voter cannot take part");
             }
         });
         let tasks = Mutex::new(tasks);
-        Ok(Self { inner: Arc::new(Inner { service, timers, status, changing, progress, tasks }) })
+        Ok(Self { inner: Arc::new(Inner { service, links, timers, status, changing, progress, tasks }) })
     }
 
     /// Answers another voter's request. `from` must be who really sent it.
@@ -235,6 +236,7 @@ impl Consensus {
         let mut tasks =
             std::mem::take(&mut *self.inner.tasks.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
         tasks.shutdown().await;
+        self.inner.service.feed.end();
         self.inner.service.store.close().await;
     }
 
@@ -248,6 +250,7 @@ impl Consensus {
     pub(crate) async fn crash(&self) {
         let mut tasks = std::mem::take(&mut *self.inner.tasks.lock().unwrap());
         self.inner.service.store.cut();
+        self.inner.service.feed.end();
         tasks.shutdown().await;
         let _ = self.inner.service.raft.shutdown().await;
     }

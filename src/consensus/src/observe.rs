@@ -75,6 +75,7 @@ impl Observer {
                 () = sleep(self.timers.heartbeat) => {}
             }
         }
+        self.service.feed.end();
         self.status.send_modify(|status| {
             status.role = Role::Learner;
             status.leader = None;

@@ -8,7 +8,7 @@ use openraft::{
     errors::{ChangeMembershipError, ClientWriteError, RaftError},
 };
 use ringrift_config::NodeId;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::{
     error::{ChangeError, ProposeError, TransferError},
@@ -16,6 +16,7 @@ use crate::{
     propose::elsewhere,
     status::{RaftStatus, Role},
     types::{Raft, Types, Voter},
+    wire::{Part, Request, Response},
 };
 
 /// How long new voters may take to catch up.
@@ -49,7 +50,7 @@ pub(crate) async fn change(inner: &Inner, target: BTreeSet<NodeId>) -> Result<()
         let nodes = added.iter().map(|voter| (voter.clone(), ())).collect();
         write(inner, ChangeMembers::AddNodes(nodes)).await?;
     }
-    let missing = wait_for(inner, &target).await?;
+    let missing = wait_for(inner, &target, &added).await?;
     let needed = target.len() / 2 + 1;
     if target.len() - missing.len() < needed {
         if !added.is_empty() {
@@ -71,27 +72,42 @@ fn sets(metrics: &RaftMetrics<Types>) -> usize {
     metrics.membership_config.get_joint_config().len()
 }
 
-/// Who of `target` does not answer or is behind, after a while in which that may have changed.
-async fn wait_for(inner: &Inner, target: &BTreeSet<NodeId>) -> Result<BTreeSet<NodeId>, ChangeError> {
-    let mut status = inner.status.clone();
+/// Who of `target` does not answer, is behind or does not vote yet, after a while in which that may have changed.
+async fn wait_for(
+    inner: &Inner,
+    target: &BTreeSet<NodeId>,
+    added: &BTreeSet<Voter>,
+) -> Result<BTreeSet<NodeId>, ChangeError> {
+    let status = inner.status.clone();
     let goal = status.borrow().committed;
     let until = Instant::now() + CATCH_UP;
     loop {
-        let missing = {
-            let status = status.borrow_and_update();
+        let mut missing = {
+            let status = status.borrow();
             if status.role != Role::Leader {
                 return Err(not_leader(inner, &status).into());
             }
             let ready = ready(inner, &status, goal);
             target.difference(&ready).cloned().collect::<BTreeSet<_>>()
         };
+        // One that has caught up goes on to make sure of it before it votes, and for that it needs the voters as they are
+        // now: among new ones that all do the same, nobody could vouch for anybody.
+        for new in added.iter().filter(|new| target.contains(&new.0)) {
+            if !missing.contains(&new.0) && !votes(inner, &new.0).await {
+                missing.insert(new.0.clone());
+            }
+        }
         if missing.is_empty() || Instant::now() >= until {
             return Ok(missing);
         }
-        if let Ok(Err(_)) = timeout_at(until, status.changed()).await {
-            return Err(ProposeError::Stopped.into());
-        }
+        sleep(inner.timers.heartbeat).await;
     }
+}
+
+async fn votes(inner: &Inner, node: &NodeId) -> bool {
+    let hello = Request::Hello { genesis: inner.service.genesis.clone() };
+    let answer = inner.links.ask(node, hello, inner.timers.election_min).await;
+    matches!(answer, Ok(Response::Hello(greeting)) if greeting.part == Part::Member)
 }
 
 /// Who has answered within the lease and has the log up to `goal`.

@@ -148,7 +148,7 @@ async fn the_dead_are_counted_and_shown_only_on_request_and_the_quorum_can_be_fa
     let client = cluster.client(3);
     cluster
         .until("two deaths and a lost quorum", async || {
-            let status = client.status().await.ok()?;
+            let status: ringrift_api::Status = client.get_json("/status").await.ok()?;
             (status.dead_peers == 2 && !status.voter_quorum_ok && status.leader_id.is_none()).then_some(())
         })
         .await;

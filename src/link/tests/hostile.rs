@@ -227,3 +227,21 @@ async fn a_server_that_speaks_something_else_is_left_alone_for_a_while() {
     let LinkError::BackOff { last, retry_in, .. } = &error else { panic!("{error}") };
     assert!(matches!(**last, LinkError::Tls { .. }) && *retry_in <= Duration::from_millis(100));
 }
+
+#[tokio::test]
+async fn a_peer_that_falls_silent_is_given_up() {
+    let authority = Authority::new("test");
+    let book = Arc::new(Book::default());
+    let mut a = start("a", &book, |setup| {
+        setup.identity = authority.identity("a");
+        setup.limits.ping_interval = Duration::from_millis(50);
+    })
+    .await;
+    book.set("a", &[a.addr], &[]);
+    let b = start("b", &book, |setup| setup.identity = authority.identity("b")).await;
+    b.call("a", "hello").await.unwrap();
+    // Its connection stays open, but nobody reads or answers pings.
+    let _silent = authority.link(a.addr, "eve").await;
+    assert_eq!(a.down().await, "the peer no longer answers pings");
+    assert!(a.link("eve").is_none() && a.link("b").is_some(), "b answers them, and pings by itself every 3 s only");
+}

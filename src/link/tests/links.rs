@@ -93,7 +93,7 @@ async fn calls_that_wait_long_do_not_hold_up_the_others() {
             tokio::spawn(async move { links.call(&id("a"), Protocol::Gossip, "wait".into(), PATIENCE).await })
         })
         .collect();
-    until("they all wait", || a.link("b").is_some_and(|link| link.streams == 200)).await;
+    until("they all wait", || a.waiting() == 200).await;
     assert_eq!(b.call("a", "hello").await.unwrap(), "Gossip hello from b");
     a.gate.add_permits(200);
     for call in waiting {

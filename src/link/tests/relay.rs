@@ -70,7 +70,7 @@ async fn the_next_relay_takes_over_from_one_that_died() {
     let links = m.links.clone();
     let call =
         tokio::spawn(async move { links.call(&id("n"), ringrift_link::Protocol::Raft, "wait".into(), PATIENCE).await });
-    until("the call is in flight", || n.link("m").is_some_and(|link| link.streams == 1)).await;
+    until("the call is in flight", || n.waiting() == 1).await;
     r1.stop.cancel();
     let error = call.await.unwrap().unwrap_err();
     assert!(matches!(&error, LinkError::Closed { peer, .. } if peer == "n"), "{error}");
@@ -153,7 +153,7 @@ async fn a_direct_way_replaces_the_relay_once_there_is_one() {
     let links = m.links.clone();
     let call =
         tokio::spawn(async move { links.call(&id("n"), ringrift_link::Protocol::Raft, "wait".into(), PATIENCE).await });
-    until("the call is in flight", || n.link("m").is_some_and(|link| link.streams == 1)).await;
+    until("the call is in flight", || n.waiting() == 1).await;
     book.set("n", &[n.addr], &["r"]);
     until("the direct link is up", || m.link("n").is_some_and(|link| link.peer.via.is_none())).await;
     assert_eq!(m.call("n", "hello").await.unwrap(), "Gossip hello from m");

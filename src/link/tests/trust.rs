@@ -1,5 +1,7 @@
 //! Who is let in, and what those read who are not.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail here")]
+
 mod cluster;
 
 use std::sync::Arc;

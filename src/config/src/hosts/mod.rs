@@ -12,6 +12,8 @@ mod ports;
 mod read;
 mod role;
 mod status;
+#[cfg(test)]
+mod tests;
 
 use std::{
     fs,

@@ -9,6 +9,8 @@ mod read;
 mod resolve;
 mod setting;
 mod sources;
+#[cfg(test)]
+mod tests;
 mod tokens;
 
 use std::{collections::BTreeMap, net::IpAddr, path::PathBuf, time::Duration};

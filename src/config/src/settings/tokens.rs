@@ -73,7 +73,10 @@ fn one(
 /// A file that systemd put there (`LoadCredential=`, systemd.exec(5)).
 fn passed_credential(sources: &Sources<'_>, name: &str) -> Option<Setting<PathBuf>> {
     let path = Path::new(sources.variable("CREDENTIALS_DIRECTORY")?).join(name);
-    path.exists().then(|| Setting { value: path.clone(), source: Source::Credential(path) })
+    // An optional credential that the unit names and nobody provides arrives as an empty file.
+    std::fs::metadata(&path)
+        .is_ok_and(|m| m.len() > 0)
+        .then(|| Setting { value: path.clone(), source: Source::Credential(path) })
 }
 
 fn warn_of_readers(path: &Path, warnings: &mut Vec<String>) {

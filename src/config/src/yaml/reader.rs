@@ -1,6 +1,6 @@
 use std::collections::HashMap;
 
-use saphyr_parser::{Event, Parser, ScalarStyle, Span};
+use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span};
 
 use super::{
     node::{Data, Entry, Map, Node},
@@ -25,17 +25,28 @@ const MAX_DEPTH: usize = 32;
 pub(crate) fn parse(text: &str) -> Result<Option<Node>, Vec<Fault>> {
     let mut builder = Builder::default();
     for event in Parser::new_from_str(text.strip_prefix('\u{feff}').unwrap_or(text)) {
-        let step = event.map_err(|error| Fault {
-            line: Some(error.marker().line()),
-            key: String::new(),
-            message: format!("is not YAML: {}", error.info()),
-        });
+        let step = event.map_err(|error| syntax_fault(text, &error));
         if let Err(fault) = step.and_then(|(event, span)| builder.take(event, span)) {
             builder.faults.push(fault);
             break;
         }
     }
     if builder.faults.is_empty() { Ok(builder.root) } else { Err(builder.faults) }
+}
+
+/// People indent with tabs, which YAML forbids; parsers then complain of what follows, sometimes on the line before.
+fn syntax_fault(text: &str, error: &ScanError) -> Fault {
+    let line = error.marker().line();
+    let tab = (1..).zip(text.lines()).skip(line.saturating_sub(1)).take(2).find(|(_, content)| {
+        let indent = content.len() - content.trim_start_matches([' ', '\t']).len();
+        content[..indent].contains('\t')
+    });
+    match tab {
+        Some((line, _)) => {
+            Fault { line: Some(line), key: String::new(), message: "is indented with a tab; YAML wants blanks".into() }
+        }
+        None => Fault { line: Some(line), key: String::new(), message: format!("is not YAML: {}", error.info()) },
+    }
 }
 
 #[derive(Default)]

@@ -21,14 +21,15 @@ use crate::{
     handle::Committed, raft_config::Tuning,
 };
 
-pub(crate) const LAN: Timers = Timers {
-    heartbeat: Duration::from_millis(20),
-    election_min: Duration::from_millis(100),
-    election_max: Duration::from_millis(200),
+/// Those of a WAN: in simulated time patience costs nothing, and each tick of a clock does.
+pub(crate) const TIMERS: Timers = Timers {
+    heartbeat: Duration::from_millis(200),
+    election_min: Duration::from_millis(800),
+    election_max: Duration::from_millis(1600),
 };
 
 /// Nothing takes longer than this, in simulated time.
-const PATIENCE: Duration = Duration::from_mins(1);
+const PATIENCE: Duration = Duration::from_mins(5);
 
 pub(crate) fn id(name: &str) -> NodeId {
     name.parse().unwrap()
@@ -46,7 +47,7 @@ pub(crate) async fn until<T>(what: impl Debug, mut look: impl FnMut() -> Option<
             return found;
         }
         assert!(Instant::now() < deadline, "{what:?} did not happen within {PATIENCE:?}");
-        sleep(Duration::from_millis(1)).await;
+        sleep(Duration::from_millis(5)).await;
     }
 }
 
@@ -126,6 +127,11 @@ impl Transport for Wire {
     }
 }
 
+/// A directory in memory, where there is one: simulated time need not wait for a real disk.
+pub(crate) fn memory() -> TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
+}
+
 /// Voters, running or not, and their disks.
 pub(crate) struct Cluster {
     pub(crate) net: Arc<Net>,
@@ -146,7 +152,7 @@ impl Cluster {
         Self {
             net: Arc::new(Net { nodes: Mutex::default(), faults: Mutex::new(faults) }),
             tuning: Tuning { inline_writes: true, ..Tuning::default() },
-            timers: LAN,
+            timers: TIMERS,
             disks: BTreeMap::new(),
         }
     }
@@ -177,7 +183,7 @@ impl Cluster {
 
     /// Where a node's disk is.
     pub(crate) fn disk(&mut self, name: &str) -> PathBuf {
-        self.disks.entry(id(name)).or_insert_with(|| tempfile::tempdir().unwrap()).path().to_owned()
+        self.disks.entry(id(name)).or_insert_with(memory).path().to_owned()
     }
 
     /// Empties a stopped node's disk.
@@ -222,6 +228,16 @@ impl Cluster {
     /// Waits for the leader that these agree on.
     pub(crate) async fn leader(&self, among: &str) -> String {
         until(("a leader among", among), || self.leader_now(among)).await
+    }
+
+    /// Waits until the cluster has a name, and everybody knows it.
+    pub(crate) async fn named(&self) -> String {
+        until("the cluster has a name", || {
+            let names: BTreeSet<_> =
+                self.names().iter().map(|name| self.node(name).agreed().cluster_id.clone()).collect();
+            names.first().filter(|name| names.len() == 1 && !name.is_empty()).cloned()
+        })
+        .await
     }
 
     /// Waits for the leader that all running ones agree on.

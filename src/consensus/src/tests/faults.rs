@@ -85,7 +85,9 @@ async fn life(seed: u64, voters: usize) {
             }
             4 => cluster.net.heal(),
             5 => cluster.net.faults(|faults| faults.lost = [0, 5, 20][rng.random_range(0..3)]),
-            6 => cluster.net.faults(|faults| faults.delay = Duration::from_millis([0, 3, 15][rng.random_range(0..3)])),
+            6 => {
+                cluster.net.faults(|faults| faults.delay = Duration::from_millis([0, 30, 150][rng.random_range(0..3)]))
+            }
             _ => {
                 for name in cluster.names() {
                     if cluster.status(&name).role == Role::Leader {
@@ -97,7 +99,7 @@ async fn life(seed: u64, voters: usize) {
                 }
             }
         }
-        sleep(Duration::from_millis(rng.random_range(0..300))).await;
+        sleep(Duration::from_millis(rng.random_range(0..3000))).await;
     }
     cluster.net.heal();
     cluster.net.faults(|faults| {

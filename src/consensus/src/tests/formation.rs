@@ -11,7 +11,7 @@ use crate::{Role, StartError};
 async fn two_of_three_found_the_cluster_and_the_third_comes_later() {
     let mut cluster = Cluster::empty();
     cluster.start("a", "a b c").await.unwrap();
-    sleep(Duration::from_secs(20)).await;
+    sleep(Duration::from_mins(1)).await;
     let status = cluster.status("a");
     assert_eq!((status.role, status.term), (Role::Learner, 0), "one of three is no majority");
     assert!(status.waiting.unwrap().contains("b, c"));
@@ -30,7 +30,7 @@ async fn voters_with_different_founding_sets_refuse_each_other_and_say_both() {
     cluster.start("a", "a b c").await.unwrap();
     cluster.start("b", "a b d").await.unwrap();
     cluster.start("c", "a b c").await.unwrap();
-    sleep(Duration::from_secs(20)).await;
+    sleep(Duration::from_mins(1)).await;
     for name in ["a", "b", "c"] {
         let status = cluster.status(name);
         assert_eq!((status.leader, status.term), (None, 0));
@@ -60,7 +60,7 @@ async fn founders_that_crash_at_any_moment_found_one_cluster_in_the_end() {
     for seed in 0..10 {
         let mut cluster = Cluster::seeded(seed);
         cluster.start_all("a b c").await;
-        sleep(Duration::from_millis(seed * 9)).await;
+        sleep(Duration::from_millis(seed * 60)).await;
         let victim = ["a", "b", "c"][seed as usize % 3];
         cluster.crash(victim).await;
         cluster.start(victim, "a b c").await.unwrap();
@@ -117,7 +117,7 @@ async fn a_voter_without_its_disk_does_not_vote_away_what_it_helped_to_agree_on(
     let leader = cluster.any_leader().await;
     let others: Vec<_> = cluster.names().into_iter().filter(|n| *n != leader).collect();
     let [witness, behind] = [&others[0], &others[1]];
-    cluster.applied("a b c", cluster.write(0).await.index).await;
+    cluster.named().await;
     cluster.net.cut(behind, &format!("{leader} {witness}"));
     let agreed = cluster.write(1).await;
     cluster.crash(witness).await;
@@ -125,7 +125,7 @@ async fn a_voter_without_its_disk_does_not_vote_away_what_it_helped_to_agree_on(
     cluster.wipe(witness);
     cluster.net.heal();
     cluster.start(witness, "a b c").await.unwrap();
-    sleep(Duration::from_secs(30)).await;
+    sleep(Duration::from_mins(1)).await;
     for name in [witness, behind] {
         assert_eq!(cluster.status(name).leader, None, "{name} follows somebody who lacks the entry");
     }
@@ -139,7 +139,7 @@ async fn a_voter_without_its_disk_does_not_vote_away_what_it_helped_to_agree_on(
 #[tokio::test(start_paused = true)]
 async fn a_request_in_another_nodes_name_is_refused() {
     let cluster = Cluster::of("a b c").await;
-    cluster.any_leader().await;
+    let cluster_id = cluster.named().await;
     let ask = |from: &str, to: &str, node: &str, request| {
         let envelope = crate::wire::Envelope { from: id(from), to: id(to), cluster: String::new(), request };
         (cluster.node("b"), id(node), crate::wire::pack(&envelope).unwrap())
@@ -151,7 +151,6 @@ async fn a_request_in_another_nodes_name_is_refused() {
     assert!(b.serve(&from, request).await.unwrap_err().contains("for c"));
     let vote = crate::record::VoteRecord { term: 99, node: id("a"), committed: true };
     let append = crate::wire::Append { vote, prev: None, entries: Vec::new(), committed: None };
-    let cluster_id = cluster.node("b").agreed().cluster_id.clone();
     let stolen = crate::wire::Envelope {
         from: id("c"),
         to: id("b"),

@@ -9,7 +9,7 @@ async fn one_survivor_leads_a_new_cluster_with_the_old_state_and_the_old_voters_
     cluster.any_leader().await;
     let done = cluster.write(1).await;
     cluster.applied("a b c", done.index).await;
-    until("a name", || (!cluster.node("a").agreed().cluster_id.is_empty()).then_some(())).await;
+    cluster.named().await;
     let before = cluster.node("a").agreed();
     for name in ["a", "b", "c"] {
         cluster.crash(name).await;
@@ -72,7 +72,7 @@ async fn recovery_is_refused_where_it_makes_no_sense_and_changes_nothing() {
 async fn a_cluster_can_be_recovered_twice() {
     let mut cluster = Cluster::of("a").await;
     cluster.write(1).await;
-    until("a name", || (!cluster.node("a").agreed().cluster_id.is_empty()).then_some(())).await;
+    cluster.named().await;
     for round in 1..=2 {
         cluster.stop("a").await;
         let report = recover(&cluster.disk("a"), &id("a"), &set("a")).unwrap();

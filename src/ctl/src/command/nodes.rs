@@ -59,14 +59,14 @@ pub(crate) async fn run(context: &Context, command: NodesCommand) -> Result<Repo
 /// Asks for one node after the other. One that is refused does not keep the others from being asked for; the exit code is
 /// then the worst.
 async fn change(context: &Context, client: &Client, verb: &str, which: WhichNodes) -> Result<Report, Failure> {
-    let body = CordonRequest { reason: which.reason, by: operator() };
+    let body = CordonRequest { reason: which.reason, by: Some(operator()) };
     let mut text = String::new();
     let mut done: Vec<Value> = Vec::new();
     let mut failed: Vec<Failure> = Vec::new();
     for node in which.nodes {
         match client.post_json::<Fetched<EligibilityChanged>>(&format!("/api/nodes/{node}/{verb}"), &body).await {
             Ok(changed) => {
-                let _ = writeln!(text, "{node}: {}", changed.typed.message);
+                let _ = writeln!(text, "{}", changed.typed.message);
                 done.push(changed.raw);
             }
             Err(error) => failed.push(Failure::from(error)),
@@ -83,13 +83,14 @@ async fn change(context: &Context, client: &Client, verb: &str, which: WhichNode
     Ok(Report::ok(text, json!({ "success": failed.is_empty(), "nodes": done })).exit(exit))
 }
 
-/// Who is asking, as well as this machine knows.
-fn operator() -> Option<String> {
-    let user =
-        ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok().filter(|v| !v.is_empty()))?;
+/// Who is asking, as well as this machine knows: somebody in any case, so that no cordon is nobody's.
+fn operator() -> String {
+    let named =
+        ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok().filter(|v| !v.is_empty()));
+    let user = named.unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()));
     match rustix::system::uname().nodename().to_str() {
-        Ok(host) if !host.is_empty() => Some(format!("{user}@{host}")),
-        _ => Some(user),
+        Ok(host) if !host.is_empty() => format!("{user}@{host}"),
+        _ => user,
     }
 }
 

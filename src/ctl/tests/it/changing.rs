@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::{
     cluster::id,
-    ctl::{folder, run},
+    ctl::{command, folder, ran, run},
     fake::{Answer, Fake, Seen},
 };
 
@@ -20,20 +20,26 @@ fn changed(name: &str) -> Answer {
         node_id: id(name),
         state: EligibilityState::Cordoned,
         changed: true,
-        message: "gets no new work from now on".to_owned(),
+        message: format!("{name} gets no new work"),
     })
 }
 
 #[tokio::test]
 async fn a_cordon_says_who_asks_and_why() {
     let fake = Fake::start(|_: &Seen| changed("gpu-3")).await;
-    let ran = run(&fake, &["nodes", "cordon", "gpu-3", "--reason", "new driver"]).await;
-    assert_eq!((ran.out.as_str(), ran.code), ("gpu-3: gets no new work from now on\n", Some(0)));
+    let told = run(&fake, &["nodes", "cordon", "gpu-3", "--reason", "new driver"]).await;
+    assert_eq!((told.out.as_str(), told.code), ("gpu-3 gets no new work\n", Some(0)));
     let seen = &fake.seen()[0];
     assert_eq!((seen.method.as_str(), seen.path.as_str()), ("POST", "/api/nodes/gpu-3/cordon"));
     let body: Value = serde_json::from_slice(&seen.body).unwrap();
     assert_eq!(body["reason"], "new driver");
     assert!(body["by"].as_str().unwrap().starts_with("op@"), "{body}");
+
+    let mut nameless = command();
+    nameless.env_remove("USER").args(["--api", &fake.url(), "nodes", "cordon", "gpu-3"]);
+    assert_eq!(ran(&mut nameless, "").await.code, Some(0));
+    let body: Value = serde_json::from_slice(&fake.seen()[1].body).unwrap();
+    assert!(body["by"].as_str().unwrap().starts_with("uid "), "{body}");
 }
 
 #[tokio::test]

@@ -61,7 +61,8 @@ impl AddressBook for Book {
 pub(crate) struct Answers {
     /// A request "wait" is answered once the test adds a permit.
     pub(crate) gate: Arc<Semaphore>,
-    pub(crate) streams: Arc<AtomicU64>,
+    /// Such requests that have come.
+    pub(crate) waiting: Arc<AtomicU64>,
 }
 
 #[async_trait]
@@ -75,6 +76,7 @@ impl Handler for Answers {
             "fail" => Err("no such thing".to_owned()),
             "hang" => std::future::pending().await,
             "wait" => {
+                self.waiting.fetch_add(1, Ordering::SeqCst);
                 self.gate.acquire().await.unwrap().forget();
                 Ok("waited".into())
             }
@@ -86,7 +88,6 @@ impl Handler for Answers {
     }
 
     async fn stream(&self, _: Peer, _: Protocol, stream: Stream) {
-        self.streams.fetch_add(1, Ordering::SeqCst);
         let (mut read, mut write) = tokio::io::split(stream);
         let _ = tokio::io::copy(&mut read, &mut write).await;
         let _ = tokio::io::AsyncWriteExt::shutdown(&mut write).await;
@@ -98,7 +99,7 @@ pub(crate) struct Node {
     pub(crate) addr: SocketAddr,
     pub(crate) book: Arc<Book>,
     pub(crate) gate: Arc<Semaphore>,
-    pub(crate) streams: Arc<AtomicU64>,
+    pub(crate) waiting: Arc<AtomicU64>,
     pub(crate) stop: CancellationToken,
     pub(crate) events: broadcast::Receiver<LinkEvent>,
 }
@@ -129,8 +130,8 @@ pub(crate) async fn start(name: &str, book: &Arc<Book>, change: impl FnOnce(&mut
     change(&mut setup);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
-    let (gate, streams) = (Arc::new(Semaphore::new(0)), Arc::default());
-    let handler = Answers { gate: Arc::clone(&gate), streams: Arc::clone(&streams) };
+    let (gate, waiting) = (Arc::new(Semaphore::new(0)), Arc::default());
+    let handler = Answers { gate: Arc::clone(&gate), waiting: Arc::clone(&waiting) };
     let config = LinkConfig {
         node: setup.identity.node().clone(),
         identity: setup.identity,
@@ -142,7 +143,7 @@ pub(crate) async fn start(name: &str, book: &Arc<Book>, change: impl FnOnce(&mut
     let stop = CancellationToken::new();
     let links = Links::start(config, Arc::clone(book) as _, Arc::new(handler), stop.clone());
     let events = links.events();
-    Node { links, addr, book: Arc::clone(book), gate, streams, stop, events }
+    Node { links, addr, book: Arc::clone(book), gate, waiting, stop, events }
 }
 
 /// A node whose address is in the book.
@@ -170,6 +171,11 @@ impl Node {
         let (received, ()) = tokio::join!(read.read_to_end(&mut back), send);
         received.unwrap();
         back
+    }
+
+    /// Requests "wait" that have come here.
+    pub(crate) fn waiting(&self) -> u64 {
+        self.waiting.load(Ordering::SeqCst)
     }
 
     pub(crate) fn link(&self, to: &str) -> Option<LinkInfo> {

@@ -6,8 +6,9 @@ use rand::RngExt;
 use ringrift_members::State;
 
 use crate::{
+    node::{Death, Network},
     seeds,
-    world::{Death, Network, World},
+    world::World,
 };
 
 #[test]
@@ -31,7 +32,7 @@ fn a_changed_fact_reaches_all_43_nodes_within_6_seconds() {
 #[test]
 fn each_version_is_seen_once_and_never_an_older_one_after_a_newer() {
     let mut world = World::formed(9, 5, Network { duplication: 0.3, ..Network::losing(0.1) });
-    let mut last = vec![0; 9];
+    let mut last = [0; 9];
     for value in 1..200 {
         world.set_card(0, value);
         for _ in 0..5 {

@@ -5,8 +5,9 @@ use std::time::Duration;
 use ringrift_members::{Input, State};
 
 use crate::{
+    node::{Death, Network},
     seeds,
-    world::{Death, Network, World},
+    world::World,
 };
 
 /// Kills one node in each of many clusters and returns how long it took until everybody saw it dead, sorted.

@@ -5,8 +5,9 @@ use std::time::Duration;
 use ringrift_members::{Event, Input, State};
 
 use crate::{
+    node::{Death, Network},
     seeds,
-    world::{Death, Network, World},
+    world::World,
 };
 
 #[test]
@@ -62,7 +63,7 @@ fn two_programs_with_one_id_are_reported_by_both_and_do_not_outbid_each_other_fo
         for seed in seeds(if size == 43 { 2 } else { 10 }) {
             let mut world = World::formed(size, seed, Network::GOOD);
             let double = world.add_double(0);
-            world.run(Duration::from_secs(60));
+            world.run(Duration::from_mins(1));
             for by in [0, double] {
                 let other = world.instance(if by == 0 { double } else { 0 });
                 let reported = world.reports.iter().any(|r| {

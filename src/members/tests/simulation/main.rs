@@ -7,6 +7,7 @@ mod convergence;
 mod deaths;
 mod identity;
 mod large;
+mod node;
 mod partitions;
 mod slowness;
 mod world;

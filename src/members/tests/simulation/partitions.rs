@@ -5,8 +5,9 @@ use std::time::Duration;
 use ringrift_members::State;
 
 use crate::{
+    node::{Death, Network},
     seeds,
-    world::{Death, Network, World},
+    world::World,
 };
 
 #[test]

@@ -5,10 +5,7 @@ use std::time::Duration;
 use rand::RngExt;
 use ringrift_members::{Event, State};
 
-use crate::{
-    seeds,
-    world::{Network, World},
-};
+use crate::{node::Network, seeds, world::World};
 
 #[test]
 fn a_node_frozen_for_3_seconds_is_never_declared_dead_and_declares_nobody_dead() {

@@ -10,72 +10,8 @@ use bytes::Bytes;
 use rand::{RngExt, SeedableRng, rngs::SmallRng};
 use ringrift_config::NodeId;
 use ringrift_members::{Event, Failure, Input, Machine, MembersConfig, Moment, Output, State, Timing};
-use serde::{Deserialize, Serialize};
 
-/// What a simulated node tells of itself; about as long as the real thing.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Card {
-    pub value: u64,
-    pub padding: String,
-}
-
-/// What the network does to messages.
-#[derive(Debug, Clone, Copy)]
-pub struct Network {
-    /// One way, shortest and longest; a random one for each message, so they overtake each other.
-    pub delay: (Duration, Duration),
-    /// Part of the messages that vanish, requests and answers alike.
-    pub loss: f64,
-    /// Part of the requests that arrive twice.
-    pub duplication: f64,
-}
-
-impl Network {
-    /// A wide area network on a good day.
-    pub const GOOD: Self =
-        Self { delay: (Duration::from_millis(2), Duration::from_millis(80)), loss: 0.0, duplication: 0.01 };
-
-    pub fn losing(part: f64) -> Self {
-        Self { loss: part, ..Self::GOOD }
-    }
-}
-
-/// How a process ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Death {
-    /// The host is gone: silence.
-    PowerCut,
-    /// `kill -9`: links break and new ones are refused.
-    Kill,
-}
-
-pub struct Node {
-    pub id: NodeId,
-    pub machine: Option<Machine<Card>>,
-    /// Which run of the node this is; messages to an earlier one are lost.
-    run: u64,
-    instance: u64,
-    refuses: bool,
-    frozen_until: Duration,
-    next_wake: Duration,
-    /// Everything that this node takes in waits for this long.
-    pub slowness: Duration,
-    /// This node's wall clock minus the true one.
-    pub clock_off_ms: i64,
-    calls: BTreeSet<u64>,
-    tickets: BTreeMap<u64, (usize, u64, u64)>,
-    last_ticket: u64,
-    group: u32,
-}
-
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Item {
-    Wake,
-    Request { from: usize, run: u64, call: u64, payload: Bytes },
-    Answer { call: u64, payload: Option<Bytes> },
-    LinkLost(usize),
-}
+use crate::node::{Card, Death, Item, Network, Node};
 
 /// An event that a node reported.
 #[derive(Debug, Clone)]
@@ -92,6 +28,9 @@ pub struct Traffic {
     pub bytes: u64,
 }
 
+/// When, which one of those at the same time, at which node, in which of its runs, what.
+type Due = (Duration, u64, usize, u64, Item);
+
 pub struct World {
     pub now: Duration,
     pub network: Network,
@@ -101,7 +40,7 @@ pub struct World {
     /// Real time that the machines took.
     pub cpu: Duration,
     pub rng: SmallRng,
-    queue: BinaryHeap<Reverse<(Duration, u64, usize, u64, Item)>>,
+    queue: BinaryHeap<Reverse<Due>>,
     sequence: u64,
     index: BTreeMap<NodeId, usize>,
     pub timing: Timing,
@@ -369,7 +308,7 @@ impl World {
     fn carry_out(&mut self, node: usize, out: Vec<Output>) {
         for output in out {
             match output {
-                Output::Send { call, to, payload, deadline } => self.send(node, call, &to, payload, deadline),
+                Output::Send { call, to, payload, deadline } => self.send(node, call, &to, &payload, deadline),
                 Output::Reply { ticket, answer } => {
                     let Some((to, run, call)) = self.nodes[node].tickets.remove(&ticket) else {
                         panic!("{} answered ticket {ticket} twice", self.nodes[node].id);
@@ -383,13 +322,13 @@ impl World {
         self.schedule(node);
     }
 
-    fn send(&mut self, from: usize, call: u64, to: &NodeId, payload: Bytes, deadline: Duration) {
+    fn send(&mut self, from: usize, call: u64, to: &NodeId, payload: &Bytes, deadline: Duration) {
         self.nodes[from].calls.insert(call);
         let run = self.nodes[from].run;
         self.push(self.now + deadline, from, run, Item::Answer { call, payload: None });
         let doubles: Vec<usize> = (0..self.nodes.len()).filter(|i| self.nodes[*i].id == *to && *i != from).collect();
         let Some(to) = doubles.get(self.rng.random_range(0..doubles.len().max(1))).copied() else { return };
-        self.count(&payload);
+        self.count(payload);
         if self.is_cut(from, to) {
             return;
         }
@@ -432,25 +371,5 @@ impl World {
     fn push(&mut self, at: Duration, node: usize, run: u64, item: Item) {
         self.sequence += 1;
         self.queue.push(Reverse((at, self.sequence, node, run, item)));
-    }
-}
-
-impl Node {
-    fn named(id: &str) -> Self {
-        Self {
-            id: id.parse().expect("a valid id"),
-            machine: None,
-            run: 0,
-            instance: 0,
-            refuses: false,
-            frozen_until: Duration::ZERO,
-            next_wake: Duration::MAX,
-            slowness: Duration::ZERO,
-            clock_off_ms: 0,
-            calls: BTreeSet::new(),
-            tickets: BTreeMap::new(),
-            last_ticket: 0,
-            group: 0,
-        }
     }
 }
