@@ -57,16 +57,16 @@ impl Inner {
         let here = stream.local_addr().map_or_else(|error| error.to_string(), |here| here.to_string());
         let ends = Ends { label: addr.to_string(), addr, place: addr.to_string(), here, via: None };
         match Wire::tcp(stream) {
-            Ok(wire) => self.welcome(wire, &ends, Direction::Inbound).await,
+            Ok(wire) => self.welcome(wire, &ends).await,
             Err(error) => tracing::debug!(%addr, %error, "a connection was gone before its handshake"),
         }
     }
 
     /// Answers a connection's handshake and makes a link of it.
-    pub(crate) async fn welcome(self: &Arc<Self>, wire: Wire, ends: &Ends, direction: Direction) {
+    pub(crate) async fn welcome(self: &Arc<Self>, wire: Wire, ends: &Ends) {
         let received = wire.received();
         let made = match self.answer(wire, ends).await {
-            Ok(greeted) => self.establish(greeted, ends, direction, None).map(|_| ()),
+            Ok(greeted) => self.establish(greeted, ends, Direction::Inbound, None).map(|_| ()),
             Err(error) => Err(error),
         };
         let Err(error) = made else { return };

@@ -75,7 +75,7 @@ pub(crate) async fn keep(
         Direction::Inbound => {
             let given = tokio::time::timeout(limits.handshake_timeout, control).await;
             if given.is_err() {
-                link.violation("it did not open the control stream");
+                link.close("the peer did not open the control stream");
             }
             given.ok().and_then(Result::ok)
         }

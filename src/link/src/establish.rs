@@ -93,6 +93,7 @@ impl Inner {
             instance: hello.instance,
             direction,
             software: hello.software,
+            listen_port: hello.listen_port,
             observed: hello.observed,
             max_frame: self.limits.max_frame.min(hello.max_frame as usize),
             dialled,

@@ -21,6 +21,7 @@ pub(crate) struct Link {
     pub(crate) direction: Direction,
     pub(crate) since: Instant,
     pub(crate) software: String,
+    pub(crate) listen_port: Option<u16>,
     /// How the peer sees this node's address.
     pub(crate) observed: Option<std::net::SocketAddr>,
     /// Largest request or answer that both ends take, in bytes.
@@ -69,6 +70,7 @@ pub(crate) struct Facts {
     pub(crate) instance: u64,
     pub(crate) direction: Direction,
     pub(crate) software: String,
+    pub(crate) listen_port: Option<u16>,
     pub(crate) observed: Option<std::net::SocketAddr>,
     pub(crate) max_frame: usize,
     pub(crate) dialled: Option<String>,
@@ -88,13 +90,14 @@ impl Link {
         let (opens, opens_inlet) = mpsc::channel(64);
         let (orders, orders_inlet) = mpsc::channel(16);
         let (control, control_inlet) = oneshot::channel();
-        let Facts { peer, instance, direction, software, observed, max_frame, dialled } = facts;
+        let Facts { peer, instance, direction, software, listen_port, observed, max_frame, dialled } = facts;
         let link = Arc::new(Self {
             peer,
             instance,
             direction,
             since: Instant::now(),
             software,
+            listen_port,
             observed,
             max_frame,
             dialled,
@@ -125,6 +128,7 @@ impl Link {
             since: self.since,
             rtt: (rtt != 0).then(|| Duration::from_micros(rtt)),
             software: self.software.clone(),
+            listen_port: self.listen_port,
             observed: self.observed,
             streams: self.opened() + self.served(),
         }

@@ -38,6 +38,8 @@ pub struct LinkInfo {
     pub rtt: Option<Duration>,
     /// The software version that the peer named.
     pub software: String,
+    /// The port on which the peer says it accepts links; none where it only dials out.
+    pub listen_port: Option<u16>,
     /// This node's address as the peer sees it: differs from its own behind address translation.
     pub observed: Option<SocketAddr>,
     /// Calls and streams in flight, those opened by the peer included.

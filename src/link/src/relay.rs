@@ -13,7 +13,7 @@ use tokio::{
 };
 
 use crate::{
-    Direction, Stream,
+    Stream,
     establish::place,
     frame::{self, Answer, FrameError, Opening},
     handshake::Ends,
@@ -81,7 +81,7 @@ impl Inner {
             here: format!("a relay, {}", relay.peer.node),
             via,
         };
-        self.welcome(Wire::relayed(stream), &ends, Direction::Inbound).await;
+        self.welcome(Wire::relayed(stream), &ends).await;
         drop(place_taken);
         Ok(())
     }

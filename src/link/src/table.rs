@@ -130,8 +130,16 @@ mod tests {
 
     fn link(peer: &str, direction: Direction, via: Option<&str>, instance: u64) -> Arc<Link> {
         let peer = Peer { node: node(peer), addr: ([127, 0, 0, 1], 8765).into(), via: via.map(node) };
-        let facts =
-            Facts { peer, instance, direction, software: String::new(), observed: None, max_frame: 1, dialled: None };
+        let facts = Facts {
+            peer,
+            instance,
+            direction,
+            software: String::new(),
+            listen_port: None,
+            observed: None,
+            max_frame: 1,
+            dialled: None,
+        };
         Link::new(facts).0
     }
 

@@ -23,6 +23,7 @@ async fn both_ends_call_and_open_streams_over_one_connection() {
     let (of_a, of_b) = (a.link("b").unwrap(), b.link("a").unwrap());
     assert_eq!((of_a.direction, of_b.direction), (Direction::Inbound, Direction::Outbound));
     assert_eq!(of_b.observed, Some(of_a.peer.addr), "b learns from where it seems to come");
+    assert_eq!(of_b.listen_port, Some(a.addr.port()));
     assert_eq!((a.links.connected().len(), b.links.connected().len()), (1, 1));
     until("the round trip is measured", || b.link("a").unwrap().rtt.is_some()).await;
     until("nothing is in use", || a.link("b").unwrap().streams == 0 && b.link("a").unwrap().streams == 0).await;
