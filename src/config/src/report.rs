@@ -125,7 +125,8 @@ pub fn show_json(file: &HostsFile, host: &Host) -> Value {
     value["capabilities"] = json!(host.capabilities());
     value["dial_host"] = json!(host.dial_host());
     value["dials_out_only"] = json!(host.dials_out_only());
-    value["ssh_endpoints"] = json!(host.ssh_endpoints());
+    let endpoints = host.ssh_endpoints().into_iter().map(|(host, port)| json!({ "host": host, "port": port }));
+    value["ssh_endpoints"] = endpoints.collect();
     value
 }
 
@@ -200,3 +201,6 @@ fn yes(is: bool) -> String {
 fn or_dash(cell: &str) -> &str {
     if cell.is_empty() { "-" } else { cell }
 }
+
+#[cfg(test)]
+mod tests;

@@ -206,3 +206,6 @@ fn list(ids: &[NodeId]) -> String {
         _ => shown,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -74,7 +74,7 @@ fn one(
 fn passed_credential(sources: &Sources<'_>, name: &str) -> Option<Setting<PathBuf>> {
     let path = Path::new(sources.variable("CREDENTIALS_DIRECTORY")?).join(name);
     // An optional credential that the unit names and nobody provides arrives as an empty file.
-    std::fs::metadata(&path)
+    fs::metadata(&path)
         .is_ok_and(|m| m.len() > 0)
         .then(|| Setting { value: path.clone(), source: Source::Credential(path) })
 }

@@ -221,8 +221,8 @@ impl Cluster {
     pub(crate) fn leader_now(&self, among: &str) -> Option<String> {
         let leaders: BTreeSet<_> = among.split_whitespace().map(|name| self.status(name).leader).collect();
         let leader = leaders.first().cloned().flatten()?.to_string();
-        let runs = self.names().contains(&leader);
-        (leaders.len() == 1 && runs && self.status(&leader).role == Role::Leader).then_some(leader)
+        let one_of_them = among.split_whitespace().any(|name| name == leader);
+        (leaders.len() == 1 && one_of_them && self.status(&leader).role == Role::Leader).then_some(leader)
     }
 
     /// Waits for the leader that these agree on.

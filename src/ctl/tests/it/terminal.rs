@@ -5,13 +5,14 @@ use std::{
     io::{Read as _, Write as _},
     os::unix::ffi::OsStrExt as _,
     process::Stdio,
+    time::Duration,
 };
 
 use rustix::{
     pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
     termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize},
 };
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::timeout};
 
 use crate::{
     cluster,
@@ -52,8 +53,8 @@ impl Pty {
     }
 
     /// What appears, piece by piece. Ends when nobody has the program's side open.
-    fn output(&self) -> mpsc::UnboundedReceiver<String> {
-        let (sender, receiver) = mpsc::unbounded_channel();
+    fn screen(&self) -> Screen {
+        let (sender, pieces) = mpsc::unbounded_channel();
         let mut person = self.person.try_clone().unwrap();
         std::thread::spawn(move || {
             let mut piece = [0; 4096];
@@ -64,26 +65,42 @@ impl Pty {
                 }
             }
         });
-        receiver
+        Screen { pieces, unseen: String::new() }
     }
 }
 
-/// Collects output until `text` is in it.
-async fn until(output: &mut mpsc::UnboundedReceiver<String>, text: &str) -> String {
-    let mut all = String::new();
-    while !all.contains(text) {
-        let piece = output.recv().await;
-        all.push_str(&piece.unwrap_or_else(|| panic!("the terminal was closed before {text:?} appeared: {all:?}")));
-    }
-    all
+/// What has appeared on a terminal and was not looked at yet.
+struct Screen {
+    pieces: mpsc::UnboundedReceiver<String>,
+    unseen: String,
 }
+
+impl Screen {
+    /// Waits for `text` and returns what appeared up to its end; what follows is for the next look.
+    async fn until(&mut self, text: &str) -> String {
+        loop {
+            if let Some(at) = self.unseen.find(text) {
+                let rest = self.unseen.split_off(at + text.len());
+                return std::mem::replace(&mut self.unseen, rest);
+            }
+            match timeout(PATIENCE, self.pieces.recv()).await {
+                Ok(Some(piece)) => self.unseen.push_str(&piece),
+                Ok(None) => panic!("the terminal was closed before {text:?} appeared: {:?}", self.unseen),
+                Err(_) => panic!("{text:?} did not appear: {:?}", self.unseen),
+            }
+        }
+    }
+}
+
+/// Far longer than the slowest machine needs for one step.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 #[tokio::test]
 async fn the_monitor_fills_the_terminal_follows_its_size_and_gives_it_back() {
     let fake = Fake::start(|_: &Seen| Answer::json(&cluster::healthy())).await;
     let mut pty = Pty::new(120, 20);
     assert!(pty.is_in_line_mode());
-    let mut output = pty.output();
+    let mut screen = pty.screen();
     // A new session whose controlling terminal this is, or the change of its size would not be told to the program.
     let monitor = command();
     let mut child = tokio::process::Command::new("setsid");
@@ -91,18 +108,19 @@ async fn the_monitor_fills_the_terminal_follows_its_size_and_gives_it_back() {
     child.args(["--api", &fake.url(), "monitor", "--watch"]).env_clear().env("TERM", "xterm").kill_on_drop(true);
     let mut child = child.stdin(pty.stdio()).stdout(pty.stdio()).stderr(pty.stdio()).spawn().unwrap();
 
-    let shown = until(&mut output, "ADDRESS").await;
+    let shown = screen.until("ADDRESS").await;
     assert!(shown.contains("\x1b[?1049h"), "not on the alternate screen: {shown:?}");
-    until(&mut output, "by state").await;
+    screen.until("by state").await;
     assert!(!pty.is_in_line_mode());
     pty.resize(60, 20);
-    let shown = until(&mut output, "by state").await;
+    let shown = screen.until("by state").await;
     assert!(shown.contains("JOBS") && !shown.contains("ADDRESS"), "as if it were wide: {shown:?}");
     pty.person.write_all(b"n").unwrap();
-    until(&mut output, "name").await;
+    screen.until("name").await;
     pty.person.write_all(b"q").unwrap();
-    let shown = until(&mut output, "\x1b[?1049l").await;
+    let shown = screen.until("\x1b[?1049l").await;
     assert!(!shown.contains("error"), "{shown:?}");
-    assert!(child.wait().await.unwrap().success());
+    let ended = timeout(PATIENCE, child.wait()).await.expect("q did not quit");
+    assert!(ended.unwrap().success());
     assert!(pty.is_in_line_mode());
 }

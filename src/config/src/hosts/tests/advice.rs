@@ -19,7 +19,7 @@ fn with(voters: &[&str], lines_of_a: &str) -> String {
             .filter(|line| !lines.contains(line.split(':').next().unwrap()))
             .chain(lines.lines().map(str::to_owned))
             .fold(String::new(), |text, line| text + "    " + &line + "\n");
-        text.push_str(&format!("  {host}:\n{text_of_host}"));
+        text = text + "  " + host + ":\n" + &text_of_host;
     }
     text
 }

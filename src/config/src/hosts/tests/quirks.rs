@@ -190,7 +190,7 @@ fn a_file_without_voters_loads_and_an_empty_list_is_a_list() {
     assert_eq!(file("hosts: {a: {}}\n").voters, None);
     assert_eq!(file("p2p_voters: []\nhosts: {a: {}}\n").voters, Some(vec![]));
     let file = file("p2p_voters:\n- b\n- a\nhosts: {a: {}, b: {}, c: {}}\n");
-    assert_eq!(file.voters.as_ref().unwrap().iter().map(|v| v.as_str()).collect::<Vec<_>>(), ["b", "a"]);
+    assert_eq!(file.voters.as_ref().unwrap().iter().map(crate::NodeId::as_str).collect::<Vec<_>>(), ["b", "a"]);
     assert!(file.is_voter(&"a".parse().unwrap()) && !file.is_voter(&"c".parse().unwrap()));
 }
 

@@ -53,13 +53,12 @@ fn switches_follow_the_same_order() {
 #[test]
 fn nothing_said_means_the_contracts_defaults() {
     let machine = Machine::new();
-    let shown: String = machine
-        .settings()
-        .effective()
-        .into_iter()
-        .map(|(name, value, source)| format!("{name} = {value} ({source})\n"))
-        .collect();
-    insta::assert_snapshot!(shown);
+    let settings = machine.settings();
+    let shown = settings.effective().into_iter().map(|(name, value, source)| format!("{name} = {value} ({source})"));
+    insta::assert_snapshot!(shown.collect::<Vec<_>>().join(
+        "
+"
+    ));
 }
 
 #[test]
@@ -102,7 +101,7 @@ fn lists_stand_in_the_file_as_lists_or_between_commas() {
     {
         let settings = Machine::new().yaml(yaml).settings();
         let voters = settings.voters.value.unwrap();
-        assert_eq!(voters.iter().map(|v| v.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!(voters.iter().map(crate::NodeId::as_str).collect::<Vec<_>>(), ["a", "b"]);
         assert_eq!(*settings.bootstrap_seeds, ["x:1", "y:2"]);
     }
 }
