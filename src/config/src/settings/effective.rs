@@ -31,8 +31,7 @@ impl Settings {
             Some(tls) => format!("{}, {}, {}", tls.ca.display(), tls.cert.display(), tls.key.display()),
         };
         add("tls", tls, &self.tls.source);
-        let (name, setting) = ("heartbeat", &self.heartbeat);
-        add(name, duration(setting), &setting.source);
+        add("heartbeat", duration(&self.heartbeat), &self.heartbeat.source);
         add("election_timeout_min", duration(&self.election_timeout_min), &self.election_timeout_min.source);
         add("election_timeout_max", duration(&self.election_timeout_max), &self.election_timeout_max.source);
         add("max_body_bytes", self.max_body_bytes.to_string(), &self.max_body_bytes.source);
