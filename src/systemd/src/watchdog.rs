@@ -277,10 +277,12 @@ mod tests {
         let (gossip, consensus) =
             (supervisor.register("gossip", seconds(5)), supervisor.register("consensus", seconds(5)));
         let (sent, _shutdown) = supervised(&supervisor);
-        let mut take = async |beating: &[&Heartbeat], for_seconds: u64| {
+        let take = async |beating: &[&Heartbeat], for_seconds: u64| {
             for _ in 0..for_seconds * 2 {
                 tokio::time::sleep(Duration::from_millis(500)).await;
-                beating.iter().for_each(|heartbeat| heartbeat.beat());
+                for heartbeat in beating {
+                    heartbeat.beat();
+                }
             }
             std::mem::take(&mut *sent.lock().unwrap())
         };

@@ -4,6 +4,8 @@
 //! `$LISTEN_PID` naming the child itself. The child tells what it got; an error there could not be faked by a fallback,
 //! since it opens no socket of its own.
 
+#![allow(clippy::unwrap_used, reason = "a test program")]
+
 use std::{
     env,
     io::Write as _,
@@ -24,7 +26,7 @@ const BEGIN: &str = "<<answer";
 const END: &str = "answer>>";
 
 /// Starts the child with up to two sockets and returns its answer.
-fn child(test: &str, sockets: [Option<OwnedFd>; 2], environment: &[(&str, &str)]) -> String {
+fn rerun(test: &str, sockets: [Option<OwnedFd>; 2], environment: &[(&str, &str)]) -> String {
     let [first, second] = sockets.map(|socket| socket.map_or_else(Stdio::null, Stdio::from));
     let output = Command::new("sh")
         .args(["-c", LIKE_SYSTEMD, "sh"])
@@ -39,9 +41,9 @@ fn child(test: &str, sockets: [Option<OwnedFd>; 2], environment: &[(&str, &str)]
         .unwrap()
         .wait_with_output()
         .unwrap();
-    let text = String::from_utf8(output.stderr).unwrap();
-    let answer = text.split_once(BEGIN).and_then(|(_, rest)| rest.split_once(END));
-    answer.unwrap_or_else(|| panic!("the child gave no answer: {text}")).0.trim().to_owned()
+    let written = String::from_utf8(output.stderr).unwrap();
+    let answer = written.split_once(BEGIN).and_then(|(_, rest)| rest.split_once(END));
+    answer.unwrap_or_else(|| panic!("the child gave no answer: {written}")).0.trim().to_owned()
 }
 
 fn is_child() -> bool {
@@ -85,13 +87,13 @@ fn sockets_are_told_apart_by_name_whatever_their_order() {
         ("api:api", "api=[A, B] link=[] health=[]"),
     ] {
         let ((first, a), (second, b)) = (listener(), listener());
-        let told = child(
+        let heard = rerun(
             "sockets_are_told_apart_by_name_whatever_their_order",
             [Some(first), Some(second)],
             &[("LISTEN_FDS", "2"), ("LISTEN_FDNAMES", names)],
         );
         let expected = expected.replace('A', &a.to_string()).replace('B', &b.to_string());
-        assert_eq!(told, expected, "{names}");
+        assert_eq!(heard, expected, "{names}");
     }
 }
 
@@ -101,12 +103,12 @@ fn nothing_is_passed_to_a_daemon_that_was_started_by_hand_or_for_another_process
         return answer(&describe());
     }
     for environment in [&[][..], &[("LISTEN_FDS", "1"), ("LISTEN_FDNAMES", "api"), ("FOR_PID", "1")][..]] {
-        let told = child(
+        let heard = rerun(
             "nothing_is_passed_to_a_daemon_that_was_started_by_hand_or_for_another_process",
             [Some(listener().0), None],
             environment,
         );
-        assert_eq!(told, "api=[] link=[] health=[]", "{environment:?}");
+        assert_eq!(heard, "api=[] link=[] health=[]", "{environment:?}");
     }
 }
 
@@ -131,12 +133,12 @@ fn a_socket_of_the_wrong_name_or_kind_is_an_error_that_names_it() {
         (tempfile::tempfile().unwrap().into(), "api", "`api` (descriptor 3) is not an internet socket"),
     ];
     for (socket, name, expected) in cases {
-        let told = child(
+        let heard = rerun(
             "a_socket_of_the_wrong_name_or_kind_is_an_error_that_names_it",
             [Some(socket), None],
             &[("LISTEN_FDS", "1"), ("LISTEN_FDNAMES", name)],
         );
-        assert!(told.starts_with("error: ") && told.contains(expected), "{name}: {told}");
+        assert!(heard.starts_with("error: ") && heard.contains(expected), "{name}: {heard}");
     }
 }
 
@@ -146,12 +148,12 @@ fn a_socket_without_a_name_is_not_dropped_in_silence() {
         return answer(&describe());
     }
     for environment in [&[("LISTEN_FDS", "2"), ("LISTEN_FDNAMES", "api")][..], &[("LISTEN_FDS", "2")][..]] {
-        let told = child(
+        let heard = rerun(
             "a_socket_without_a_name_is_not_dropped_in_silence",
             [Some(listener().0), Some(listener().0)],
             environment,
         );
-        assert!(told.starts_with("error: ") && told.contains("says 2 sockets"), "{environment:?}: {told}");
+        assert!(heard.starts_with("error: ") && heard.contains("says 2 sockets"), "{environment:?}: {heard}");
     }
 }
 
@@ -170,11 +172,11 @@ fn a_connection_made_before_the_start_is_served_and_no_child_inherits_the_socket
     }
     let (socket, port) = listener();
     let early = TcpStream::connect(("127.0.0.1", port)).unwrap();
-    let told = child(
+    let heard = rerun(
         "a_connection_made_before_the_start_is_served_and_no_child_inherits_the_socket",
         [Some(socket), None],
         &[("LISTEN_FDS", "1"), ("LISTEN_FDNAMES", "api")],
     );
-    assert_eq!(told, "next Err(WouldBlock), variables left [false, false, false], empty again true, inherited false");
+    assert_eq!(heard, "next Err(WouldBlock), variables left [false, false, false], empty again true, inherited false");
     assert_eq!(std::io::read_to_string(early).unwrap(), "served");
 }

@@ -1,6 +1,8 @@
 //! What really arrives on systemd's notification socket. `$NOTIFY_SOCKET` can only be set for another process, so each test
 //! runs itself again as a child.
 
+#![allow(clippy::unwrap_used, reason = "a test program")]
+
 use std::{
     env,
     os::unix::net::UnixDatagram,
