@@ -1,4 +1,4 @@
-use std::process::Stdio;
+use std::{process::Stdio, time::Duration};
 
 use tempfile::TempDir;
 use tokio::process::Command;
@@ -20,6 +20,19 @@ pub(crate) fn command() -> Command {
     command
 }
 
+/// Far longer than the slowest machine needs for one step: what hangs fails, and says where.
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
+
+/// What comes of `step`, unless it hangs.
+#[track_caller]
+pub(crate) fn in_time<F: Future>(step: F) -> impl Future<Output = F::Output> {
+    let place = std::panic::Location::caller();
+    async move {
+        let ended = tokio::time::timeout(PATIENCE, step).await;
+        ended.unwrap_or_else(|_| panic!("no end after {} s at {place}", PATIENCE.as_secs()))
+    }
+}
+
 /// Runs it against the fake.
 pub(crate) async fn run(fake: &Fake, args: &[&str]) -> Ran {
     ran(command().args(["--api", &fake.url()]).args(args), &fake.addr().to_string()).await
@@ -27,7 +40,7 @@ pub(crate) async fn run(fake: &Fake, args: &[&str]) -> Ran {
 
 /// Waits for its end. `api` is what becomes `API` in the output, if anything.
 pub(crate) async fn ran(command: &mut Command, api: &str) -> Ran {
-    let output = command.output().await.unwrap();
+    let output = in_time(command.output()).await.unwrap();
     let text = |bytes: Vec<u8>| match (String::from_utf8(bytes).unwrap(), api) {
         (text, "") => text,
         (text, api) => text.replace(api, "API"),

@@ -8,7 +8,7 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 
 use crate::{
     cluster::{NOW, id},
-    ctl::{command, run},
+    ctl::{command, in_time, run},
     fake::{Answer, Fake, Seen},
 };
 
@@ -85,7 +85,7 @@ async fn following_goes_on_where_the_log_ended_until_nobody_reads() {
         .unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     for expected in 50..=52 {
-        let event: Event = serde_json::from_str(&lines.next_line().await.unwrap().unwrap()).unwrap();
+        let event: Event = serde_json::from_str(&in_time(lines.next_line()).await.unwrap().unwrap()).unwrap();
         assert_eq!(event.seq, expected);
     }
 }
@@ -105,9 +105,9 @@ async fn a_reader_that_has_seen_enough_ends_the_following_quietly() {
         .spawn()
         .unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    assert!(lines.next_line().await.unwrap().is_some());
+    assert!(in_time(lines.next_line()).await.unwrap().is_some());
     drop(lines);
-    let output = child.wait_with_output().await.unwrap();
+    let output = in_time(child.wait_with_output()).await.unwrap();
     let told = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.success() && !told.contains("pipe") && !told.contains("panic"), "{told}");
 }

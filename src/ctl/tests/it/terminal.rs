@@ -5,7 +5,6 @@ use std::{
     io::{Read as _, Write as _},
     os::unix::ffi::OsStrExt as _,
     process::Stdio,
-    time::Duration,
 };
 
 use rustix::{
@@ -16,7 +15,7 @@ use tokio::{sync::mpsc, time::timeout};
 
 use crate::{
     cluster,
-    ctl::command,
+    ctl::{PATIENCE, command, in_time},
     fake::{Answer, Fake, Seen},
 };
 
@@ -86,14 +85,11 @@ impl Screen {
             match timeout(PATIENCE, self.pieces.recv()).await {
                 Ok(Some(piece)) => self.unseen.push_str(&piece),
                 Ok(None) => panic!("the terminal was closed before {text:?} appeared: {:?}", self.unseen),
-                Err(_) => panic!("{text:?} did not appear: {:?}", self.unseen),
+                Err(late) => panic!("{text:?} did not appear ({late}): {:?}", self.unseen),
             }
         }
     }
 }
-
-/// Far longer than the slowest machine needs for one step.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 #[tokio::test]
 async fn the_monitor_fills_the_terminal_follows_its_size_and_gives_it_back() {
@@ -120,7 +116,7 @@ async fn the_monitor_fills_the_terminal_follows_its_size_and_gives_it_back() {
     pty.person.write_all(b"q").unwrap();
     let shown = screen.until("\x1b[?1049l").await;
     assert!(!shown.contains("error"), "{shown:?}");
-    let ended = timeout(PATIENCE, child.wait()).await.expect("q did not quit");
+    let ended = in_time(child.wait()).await;
     assert!(ended.unwrap().success());
     assert!(pty.is_in_line_mode());
 }

@@ -11,7 +11,7 @@ use tokio::{
 
 use crate::{
     cluster,
-    ctl::{command, run},
+    ctl::{command, in_time, run},
     fake::{Answer, Fake, Seen},
 };
 
@@ -41,12 +41,12 @@ async fn without_a_terminal_it_writes_text_again_and_again_until_nobody_reads() 
     let (child, mut lines) = watch(&fake, &[]);
     let mut looks = 0;
     while looks < 3 {
-        let line = lines.next_line().await.unwrap().expect("the output ended");
+        let line = in_time(lines.next_line()).await.unwrap().expect("the output ended");
         assert!(!line.contains('\x1b'), "{line:?}");
         looks += usize::from(line == "Leader: alpha");
     }
     drop(lines);
-    let output = child.wait_with_output().await.unwrap();
+    let output = in_time(child.wait_with_output()).await.unwrap();
     assert_eq!((output.status.code(), output.stderr), (Some(0), Vec::new()));
 }
 
@@ -61,11 +61,11 @@ async fn a_daemon_that_fails_is_told_of_and_asked_again() {
     .await;
     let (child, mut lines) = watch(&fake, &["--json"]);
     for _ in 0..2 {
-        let status: Value = serde_json::from_str(&lines.next_line().await.unwrap().unwrap()).unwrap();
+        let status: Value = serde_json::from_str(&in_time(lines.next_line()).await.unwrap().unwrap()).unwrap();
         assert_eq!(status["leader_id"], "alpha");
     }
-    assert_eq!(lines.next_line().await.unwrap(), None, "what cannot pass ends it");
-    let output = child.wait_with_output().await.unwrap();
+    assert_eq!(in_time(lines.next_line()).await.unwrap(), None, "what cannot pass ends it");
+    let output = in_time(child.wait_with_output()).await.unwrap();
     let told = String::from_utf8(output.stderr).unwrap();
     let codes: Vec<Value> =
         told.lines().map(|l| serde_json::from_str::<Value>(l).unwrap()["error_code"].clone()).collect();
