@@ -38,7 +38,7 @@ with subtest("what was agreed before and after the crash is known to it when it 
     second.start()
     second.wait_for_unit(SERVICE, timeout=60)
     wait_for_alive(machines)
-    wait_for(lambda: status(second)["peers"]["delta"]["eligibility"] == "cordoned")
+    wait_for(lambda: eligibility(second, "delta") == "cordoned")
 
 with subtest("and its return dethrones nobody"):
     assert wait_for_leader(machines) is third

@@ -40,7 +40,7 @@ with subtest("healed, it follows the same leader in the same term, and learns wh
     follower.unblock()
     assert wait_for_leader(machines) is leader
     assert status(leader)["term"] == term, "a voter that could win nothing must not raise the term"
-    wait_for(lambda: status(follower)["peers"]["delta"]["eligibility"] == "cordoned")
+    wait_for(lambda: eligibility(follower, "delta") == "cordoned")
     wait_for_alive(machines)
 
 with subtest("a leader that is cut off steps down, and the majority elects another"):

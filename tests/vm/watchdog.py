@@ -19,8 +19,8 @@ with subtest("systemd ends it for its silence and starts it again"):
     wait_for(lambda: shown(alpha, "NRestarts") == "1", timeout=60)
     alpha.wait_for_unit(SERVICE, timeout=30)
     assert shown(alpha, "MainPID") != first
-    alpha.succeed(f"journalctl --unit {SERVICE} | grep --quiet 'Watchdog timeout'")
-    alpha.succeed(f"journalctl --unit {SERVICE} | grep --quiet 'stuck: no progress'")
+    alpha.succeed(f"journalctl --unit {SERVICE} | grep 'Watchdog timeout'")
+    alpha.succeed(f"journalctl --unit {SERVICE} | grep 'stuck: no progress'")
 
 with subtest("without the fault it leads again, and the status line tells of nothing stuck"):
     configure_service(alpha, "")

@@ -31,7 +31,7 @@ with subtest("nobody counts it as alive, and it sees no quorum and no leader"):
 with subtest("both sides name the peer in their journals"):
     for machine, peer in [(alpha, "gamma|192\\.168\\.1\\.3"), (gamma, "alpha|beta")]:
         machine.wait_until_succeeds(
-            f"journalctl --unit {SERVICE} --priority warning --output cat | grep --extended-regexp --quiet '{peer}'",
+            f"journalctl --unit {SERVICE} --priority warning --output cat | grep --extended-regexp '{peer}'",
             timeout=30,
         )
 
@@ -51,6 +51,6 @@ with subtest("without any token it serves nobody, and says why"):
     gamma.succeed(f": > {TOKEN}")
     gamma.execute(f"systemctl restart {SERVICE}")
     gamma.wait_until_succeeds(
-        f"journalctl --unit {SERVICE} --output cat | grep --quiet --ignore-case 'token.*\\(empty\\|missing\\|no \\)\\|no.*token'", timeout=30
+        f"journalctl --unit {SERVICE} --output cat | grep --ignore-case 'token.*\\(empty\\|missing\\|no \\)\\|no.*token'", timeout=30
     )
     assert shown(gamma, "ActiveState") != "active"

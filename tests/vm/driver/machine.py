@@ -173,7 +173,7 @@ class Machine:
         """Runs a bash command as root and returns its exit status and standard output."""
         self.wait_until_booted()
         program = ["nsenter", f"--target={self._leader}", "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup"]
-        program += ["--root", "--wd=/", "--", "/usr/bin/env", "-i", f"PATH={PATH}", "HOME=/root", "LANG=C.UTF-8"]
+        program += ["--root", "--", "/usr/bin/env", "-i", "--chdir=/", f"PATH={PATH}", "HOME=/root", "LANG=C.UTF-8"]
         program += ["bash", "-c", f"set -euo pipefail; {command}"]
         process = subprocess.Popen(
             program, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True

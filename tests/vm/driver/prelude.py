@@ -10,6 +10,12 @@ def status(machine):
     return json.loads(machine.succeed("curl --silent --show-error --fail --max-time 5 http://localhost:8770/status"))
 
 
+def eligibility(machine, node):
+    """Whether `node` is given work, as this machine knows it from the agreed state."""
+    listed = json.loads(machine.succeed("curl --silent --show-error --fail --max-time 5 http://localhost:8770/api/nodes"))
+    return next(entry["eligibility"]["state"] for entry in listed["nodes"] if entry["node_id"] == node)
+
+
 def shown(machine, name, unit=SERVICE):
     """One property from systemd's own accounting."""
     return machine.get_unit_property(unit, name)
