@@ -162,7 +162,8 @@ impl<F: Facts> Members<F> {
         self.shared.changes.subscribe()
     }
 
-    /// What happens from now on. They are logged already; a receiver that lags loses the oldest.
+    /// What happens from now on, for the log and for whoever acts upon it; nothing is logged here. A receiver that lags
+    /// loses the oldest.
     pub fn events(&self) -> broadcast::Receiver<Event> {
         self.shared.events.subscribe()
     }

@@ -32,7 +32,8 @@ pub enum Event {
         /// What was said of this node.
         state: State,
     },
-    /// Another running program uses this node's id. Repeated once a minute while it does.
+    /// Another running program uses this node's id. Both report it once; then one of them gives way, and it repeats the
+    /// report once a minute while the other one is there.
     Conflict {
         /// This node's id.
         node: NodeId,

@@ -173,3 +173,73 @@ fn bounded(rows: &mut Vec<Row<'_>>, pivot: usize) {
         None => false,
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    fn record(id: &str, incarnation: u64, state: State, version: u64) -> Record<()> {
+        let mut record = Record::unseen(id.parse().unwrap(), false, Duration::ZERO);
+        (record.instance, record.incarnation, record.state, record.version) = (5, incarnation, state, version);
+        record.raw = Bytes::from_static(b"facts");
+        record
+    }
+
+    fn roster(records: impl IntoIterator<Item = Record<()>>) -> Roster<()> {
+        let mut roster = Roster::new(record("own", 1, State::Alive, 1));
+        records.into_iter().for_each(|r| assert!(roster.add(r).is_some()));
+        roster
+    }
+
+    #[test]
+    fn a_difference_names_what_either_side_lacks_and_nothing_else() {
+        let alive = State::Alive;
+        let ours = [
+            record("b-newer-facts", 1, alive, 7),
+            record("c-older-facts", 1, alive, 7),
+            record("d-worse-state", 1, State::Suspect, 7),
+            record("e-newer-life", 3, alive, 0),
+            record("f-same", 1, alive, 7),
+            record("g-only-ours", 1, State::Dead, 7),
+        ];
+        let theirs = roster([
+            record("a-only-theirs", 1, alive, 7),
+            record("b-newer-facts", 1, alive, 6),
+            record("c-older-facts", 1, alive, 8),
+            record("d-worse-state", 1, alive, 7),
+            record("e-newer-life", 2, alive, 9),
+            record("f-same", 1, alive, 7),
+        ]);
+        let ours = roster(ours);
+        let difference = ours.difference(&theirs.digest(), 0);
+        let rows: Vec<_> = difference.rows.iter().map(|r| (r.node, r.facts.is_some())).collect();
+        assert_eq!(
+            rows,
+            [("b-newer-facts", true), ("d-worse-state", false), ("e-newer-life", false), ("g-only-ours", true)]
+        );
+        // What only they have is learned from the digest first, and asked for then.
+        assert_eq!(difference.wants, ["c-older-facts"]);
+    }
+
+    #[test]
+    fn the_table_is_bounded_but_the_hosts_file_always_fits() {
+        let mut roster = roster((1..MAX_ROWS).map(|i| record(&format!("n{i}"), 1, State::Alive, 0)));
+        assert!(roster.add(record("late", 1, State::Alive, 0)).is_none());
+        roster.set_known(BTreeSet::from(["late".parse().unwrap()]), Duration::ZERO);
+        assert_eq!(roster.get("late").map(|r| r.state), Some(State::Unseen));
+        assert_eq!(roster.len(), MAX_ROWS + 1);
+    }
+
+    #[test]
+    fn only_strangers_that_are_gone_are_forgotten() {
+        let at = Duration::from_secs;
+        let mut records = ["old", "young", "known", "alive"].map(|id| record(id, 1, State::Dead, 0));
+        (records[1].since, records[2].known, records[3].state) = (at(50), true, State::Alive);
+        let mut roster = roster(records);
+        assert!(roster.forget(at(50)));
+        assert_eq!(roster.others().map(|r| r.id.as_str()).collect::<Vec<_>>(), ["alive", "known", "young"]);
+        assert!(!roster.forget(at(50)));
+    }
+}

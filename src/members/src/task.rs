@@ -16,7 +16,6 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Facts, Failure, Input, Machine, Output, Transport,
     driver::{Request, Shared},
-    log::log,
     publish::Publisher,
     uptime::Uptime,
 };
@@ -128,7 +127,6 @@ impl<F: Facts> Task<F> {
                     }
                 }
                 Output::Event(event) => {
-                    log(&event);
                     let _ = self.shared.events.send(event);
                 }
                 Output::Left => self.farewells.drain(..).for_each(|told| {

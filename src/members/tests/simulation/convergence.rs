@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use rand::RngExt;
-use ringrift_members::State;
+use ringrift_members::{Event, Input, State};
 
 use crate::{
-    node::{Death, Network},
+    node::{Card, Death, Network},
     seeds,
     world::World,
 };
@@ -50,6 +50,27 @@ fn each_version_is_seen_once_and_never_an_older_one_after_a_newer() {
     world.run(Duration::from_mins(1));
     let moved: Vec<u64> = (0..9).map(|o| world.revision(o) - revisions[o]).collect();
     assert_eq!(moved, vec![0; 9], "nothing changes, so nobody must see a change");
+}
+
+#[test]
+fn facts_that_do_not_fit_into_one_message_come_in_several() {
+    let mut world = World::formed(16, 2, Network::losing(0.05));
+    for node in 0..16 {
+        world.input(node, Input::Local(Card { value: 1, padding: "x".repeat(60_000) }));
+    }
+    let known = world.wait(Duration::from_secs(30), |w| (0..16).all(|s| (0..16).all(|o| w.card(o, s) == Some(1))));
+    println!(
+        "16 nodes with 60 kB of facts each: known to all after {known:.2?}, longest message {}",
+        world.traffic.longest
+    );
+    assert!(known.is_some());
+    assert!(world.traffic.longest < 256 << 10, "{}", world.traffic.longest);
+
+    let refused = world.reports.len();
+    world.input(3, Input::Local(Card { value: 2, padding: "x".repeat(70_000) }));
+    let Event::BadFacts { node, error } = &world.reports[refused].event else { panic!("{:?}", world.reports[refused]) };
+    assert_eq!((node.as_str(), error.contains("more than 65536")), ("node-003", true), "{error}");
+    assert_eq!(world.card(3, 3), Some(1), "the old ones stay");
 }
 
 #[test]

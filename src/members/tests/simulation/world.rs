@@ -3,7 +3,7 @@
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, BTreeSet, BinaryHeap},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -26,6 +26,7 @@ pub struct Report {
 pub struct Traffic {
     pub messages: u64,
     pub bytes: u64,
+    pub longest: usize,
 }
 
 /// When, which one of those at the same time, at which node, in which of its runs, what.
@@ -37,8 +38,6 @@ pub struct World {
     pub nodes: Vec<Node>,
     pub reports: Vec<Report>,
     pub traffic: Traffic,
-    /// Real time that the machines took.
-    pub cpu: Duration,
     pub rng: SmallRng,
     queue: BinaryHeap<Reverse<Due>>,
     sequence: u64,
@@ -62,7 +61,6 @@ impl World {
             nodes,
             reports: Vec::new(),
             traffic: Traffic::default(),
-            cpu: Duration::ZERO,
             rng: SmallRng::seed_from_u64(seed),
             queue: BinaryHeap::new(),
             sequence: 0,
@@ -166,9 +164,7 @@ impl World {
         let now = self.moment(node);
         let Some(machine) = self.nodes[node].machine.as_mut() else { return };
         let mut out = Vec::new();
-        let start = Instant::now();
         machine.step(now, input, &mut out);
-        self.cpu += start.elapsed();
         self.carry_out(node, out);
     }
 
@@ -354,6 +350,7 @@ impl World {
     fn count(&mut self, payload: &Bytes) {
         self.traffic.messages += 1;
         self.traffic.bytes += payload.len() as u64;
+        self.traffic.longest = self.traffic.longest.max(payload.len());
     }
 
     fn delay(&mut self) -> Duration {
