@@ -4,6 +4,7 @@ MACHINES = {"alpha": "voter", "beta": "voter", "delta": "worker", "epsilon": "wo
 
 HOSTS = "/etc/ringrift-p2p/distributed_hosts.yaml"
 THREE = ["alpha", "beta", "gamma"]
+OTHER_THREE = ["alpha", "beta", "delta"]
 FIVE = ["alpha", "beta", "delta", "epsilon", "gamma"]
 
 
@@ -42,7 +43,9 @@ with subtest("two new voters are taken in while the cluster serves"):
     wait_for_voters(FIVE, 3)
     wait_for_leader(machines)
 
-with subtest("a new voter can lead"):
+with subtest("a new voter takes part, and can lead"):
+    for machine in (delta, epsilon):
+        wait_for(lambda: status(machine)["role"] == "follower")
     alpha.succeed("ringriftctl leader transfer --to delta")
     assert wait_for_leader(machines, other_than=alpha) is delta
 
@@ -66,13 +69,19 @@ with subtest("a file with a voter that is no host is refused with file and line,
     wait_for_voters(FIVE, 3)
     gamma.fail("ringriftctl reload")
 
-with subtest("the old set comes back the same way"):
+with subtest("a copy of the file from before is told from a change, and refused"):
+    write_voters(alpha, THREE)
+    alpha.fail("ringriftctl reload")
+    wait_for_voters(FIVE, 3)
+
+with subtest("two voters can be taken out again, an old one among them"):
     for machine in machines:
-        write_voters(machine, THREE)
+        write_voters(machine, OTHER_THREE)
+    for machine in machines:
         machine.succeed("ringriftctl reload")
-    wait_for_voters(THREE, 2)
-    leader = wait_for_leader(machines)
-    assert leader.name in THREE
+    wait_for_voters(OTHER_THREE, 2)
+    assert wait_for_leader(machines).name in OTHER_THREE
+    wait_for(lambda: status(gamma)["role"] not in ("leader", "follower", "candidate"))
 
 with subtest("all of it in the same processes"):
     for machine in machines:
