@@ -37,6 +37,19 @@ async fn frame(stream: &mut DuplexStream) -> (u8, Vec<u8>) {
     (content.remove(0), content)
 }
 
+/// The content of the next frame of this kind.
+async fn first_of(stream: &mut DuplexStream, wanted: u8) -> Vec<u8> {
+    let found = async {
+        loop {
+            match frame(stream).await {
+                (kind, content) if kind == wanted => return content,
+                _ => {}
+            }
+        }
+    };
+    timeout(Duration::from_secs(5), found).await.expect("a frame of this kind within 5 s")
+}
+
 const REPORT: u8 = 1;
 const ENTRY: u8 = 2;
 const SNAPSHOT_END: u8 = 4;
@@ -145,6 +158,7 @@ async fn a_watcher_that_takes_nothing_is_dropped_and_costs_no_memory() {
     assert!(beginning.elapsed() < Duration::from_secs(2), "nobody waits for the slow one: {:?}", beginning.elapsed());
     let error = served.await.unwrap().unwrap_err().to_string();
     assert_eq!(error, "stuck took no bytes for 10s and was dropped");
+    assert!((10..13).contains(&beginning.elapsed().as_secs()), "{:?}", beginning.elapsed());
     assert_eq!(hub.watchers(), 1);
 }
 
@@ -173,10 +187,26 @@ async fn a_watcher_that_was_overtaken_gets_a_snapshot_instead_of_what_it_missed(
     assert!((1..900).contains(&entries), "{entries}");
     assert!(snapshot.unwrap().index > 900);
     log.events(1);
-    loop {
-        if let (ENTRY, _) = frame(&mut slow).await {
-            break;
-        }
+    first_of(&mut slow, ENTRY).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_snapshot_serves_many_until_the_log_has_left_it_behind() {
+    let log = Log::new("c", 3);
+    log.events(50);
+    let config = HubConfig { keep_entries: 100, ..HubConfig::new(id("a")) };
+    let hub = Switchboard::new().plug_with(config, &log);
+    let mut kept = Vec::new();
+    // Each asks for a snapshot: the second gets the first one's and the entries since, the third a new one.
+    for (more, wanted) in [(0, 50), (80, 50), (40, 170)] {
+        log.events(more);
+        tokio::time::advance(Duration::from_millis(1)).await;
+        let (mut stream, served) = raw(&hub, "w");
+        greet(&mut stream, "w", "c", 0).await;
+        assert_eq!(stream.read_u8().await.unwrap(), 1);
+        let bytes = first_of(&mut stream, SNAPSHOT_END).await;
+        assert_eq!(ringrift_state::decode::<Agreed>(&bytes).unwrap().index, wanted);
+        kept.push((stream, served));
     }
 }
 
@@ -253,11 +283,8 @@ async fn an_entry_that_the_hub_missed_reaches_its_watchers_in_a_snapshot() {
     let (mut stream, _served) = raw(&hub, "w");
     greet(&mut stream, "w", "c", 1).await;
     assert_eq!(stream.read_u8().await.unwrap(), 1);
-    let snapshot = loop {
-        if let (SNAPSHOT_END, bytes) = frame(&mut stream).await {
-            break ringrift_state::decode::<Agreed>(&bytes).unwrap();
-        }
-    };
+    let bytes = first_of(&mut stream, SNAPSHOT_END).await;
+    let snapshot: Agreed = ringrift_state::decode(&bytes).unwrap();
     assert_eq!(snapshot, *LogSource(log).agreed());
 }
 
