@@ -267,6 +267,18 @@ async fn listeners(
 ) -> Result<Vec<TcpListener>> {
     let adopted = passed.take(socket);
     if !adopted.is_empty() {
+        // Without a token every caller is trusted. The settings refuse such a bind address; a passed socket has its own.
+        let open = settings.tokens.value.is_none() && !*settings.insecure;
+        for listener in &adopted {
+            let addr = listener.local_addr()?;
+            if open && !addr.ip().to_canonical().is_loopback() {
+                bail!(
+                    "error: without a token only loopback is served, and systemd passed {addr} ({}): make a token with \
+                     `ringriftctl token new`, or say --insecure",
+                    socket.name()
+                );
+            }
+        }
         return adopted.into_iter().map(|l| Ok(TcpListener::from_std(l)?)).collect();
     }
     let Some(port) = port.filter(|p| *p != 0) else { return Ok(Vec::new()) };
