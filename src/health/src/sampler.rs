@@ -4,20 +4,20 @@ use std::{
     time::Duration,
 };
 
-use sysinfo::System;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use crate::Resources;
+use crate::{Resources, host::Host};
 
 /// How often the host is looked at. Load is shown to people and to a scheduler, neither of which needs it sooner.
 const SAMPLE_EVERY: Duration = Duration::from_secs(5);
 
+/// When the second sample is taken: CPU use is a difference, and the first one has nothing to be compared with.
+const SECOND_SAMPLE: Duration = Duration::from_millis(500);
+
 /// Weight of the newest CPU figure in the shown one: about three samples of memory.
 const SMOOTHING: f64 = 0.4;
-
-const GIB: f64 = (1_u64 << 30) as f64;
 
 /// Looks at this host from time to time. Clones are handles to the same one.
 #[derive(Debug, Clone)]
@@ -30,84 +30,60 @@ impl Sampler {
     /// off the async threads.
     pub fn start(data: &Path, stop: CancellationToken) -> Self {
         let sampler = Self { latest: Arc::default() };
-        tokio::spawn(run(sampler.latest.clone(), data.to_owned(), stop));
+        let sampling = run(Arc::clone(&sampler.latest), data.to_owned());
+        tokio::spawn(async move { stop.run_until_cancelled(sampling).await });
         sampler
     }
 
-    /// The newest figures; all zero before the first sample, a moment after the start. The lock is held for a copy only.
+    /// The newest figures; all zero before the first sample, a moment after the start. The CPU's follows half a second
+    /// later. The lock is held for a copy only.
     pub fn latest(&self) -> Resources {
         *self.latest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-async fn run(latest: Arc<Mutex<Resources>>, data: PathBuf, stop: CancellationToken) {
-    let mut ticks = interval(SAMPLE_EVERY);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut system = match System::new() {
-        Ok(system) => system,
-        Err(error) => {
-            warn!(%error, "the load of this host cannot be sampled");
+async fn run(latest: Arc<Mutex<Resources>>, data: PathBuf) {
+    let path = data.clone();
+    let opened = tokio::task::spawn_blocking(move || Host::new(Path::new("/sys/fs/cgroup"), &path)).await;
+    let mut host = match opened {
+        Ok(Ok(host)) => host,
+        Ok(Err(error)) => {
+            warn!("the load of this host cannot be sampled: {error}");
             return;
         }
+        // The runtime is going down.
+        Err(_) => return,
     };
-    let mut before: Option<Resources> = None;
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            _ = ticks.tick() => {}
-        }
-        let path = data.clone();
+    let mut ticks = interval_at(Instant::now() + SECOND_SAMPLE, SAMPLE_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut cpu = None;
+    for samples in 0_u64.. {
         let sampled = tokio::task::spawn_blocking(move || {
-            let resources = sample(&mut system, &path);
-            (system, resources)
+            let resources = host.sample();
+            (host, resources)
         })
         .await;
         let Ok((returned, now)) = sampled else {
             warn!("the load of this host cannot be sampled any more");
             return;
         };
-        system = returned;
-        let shown = smooth(before.as_ref(), now);
-        before = Some(shown);
-        *latest.lock().unwrap_or_else(PoisonError::into_inner) = shown;
-    }
-}
-
-fn sample(system: &mut System, data: &Path) -> Resources {
-    system.refresh_cpu_usage();
-    system.refresh_memory();
-    let (disk_percent, disk_free_gb) = disk(data);
-    let total = system.total_memory();
-    Resources {
-        cpu_count: u32::try_from(system.cpus().len()).unwrap_or(u32::MAX),
-        cpu_percent: f64::from(system.global_cpu_usage()),
-        memory_gb: total as f64 / GIB,
-        memory_percent: percent(total.saturating_sub(system.available_memory()), total),
-        disk_percent,
-        disk_free_gb,
-    }
-}
-
-/// Use in percent as `df` counts it, and GiB that an unprivileged process may still write. Zero if nothing can be read.
-fn disk(data: &Path) -> (f64, f64) {
-    let Ok(stat) = rustix::fs::statvfs(data) else { return (0.0, 0.0) };
-    let used = stat.f_blocks.saturating_sub(stat.f_bfree);
-    (percent(used, used + stat.f_bavail), (stat.f_bavail * stat.f_frsize) as f64 / GIB)
-}
-
-fn percent(part: u64, whole: u64) -> f64 {
-    if whole == 0 { 0.0 } else { part as f64 * 100.0 / whole as f64 }
-}
-
-/// The new figures with the CPU's smoothed by those before.
-fn smooth(before: Option<&Resources>, now: Resources) -> Resources {
-    match before {
-        None => now,
-        Some(old) => {
-            let cpu_percent = old.cpu_percent + SMOOTHING * (now.cpu_percent - old.cpu_percent);
-            Resources { cpu_percent, ..now }
+        host = returned;
+        // What the first sample says of the CPU covers a few microseconds.
+        if samples > 0 {
+            cpu = Some(smooth(cpu, now.cpu_percent));
         }
+        let shown = Resources { cpu_percent: cpu.unwrap_or(0.0), ..now };
+        if samples == 0 && shown.disk_free_gb == 0.0 {
+            warn!("the free space of {} is nothing, or cannot be read", data.display());
+        }
+        *latest.lock().unwrap_or_else(PoisonError::into_inner) = shown;
+        ticks.tick().await;
     }
+}
+
+/// The figure to show after `now` was measured.
+fn smooth(before: Option<f64>, now: f64) -> f64 {
+    before.map_or(now, |before| before + SMOOTHING * (now - before))
 }
 
 #[cfg(test)]
@@ -115,27 +91,32 @@ mod tests {
     use super::*;
 
     #[test]
-    fn this_host_has_figures_in_range() {
-        let dir = tempfile::tempdir().unwrap();
-        let r = sample(&mut System::new().unwrap(), dir.path());
-        assert!(r.cpu_count >= 1 && r.memory_gb > 0.1 && r.disk_free_gb > 0.0, "{r:?}");
-        for percent in [r.cpu_percent, r.memory_percent, r.disk_percent] {
-            assert!((0.0..=100.0).contains(&percent), "{r:?}");
-        }
-    }
-
-    #[test]
     fn a_short_burst_of_cpu_does_not_show_as_a_busy_host() {
-        let at = |cpu_percent| Resources { cpu_percent, ..Resources::default() };
-        let shown = smooth(Some(&at(0.0)), at(100.0));
-        assert!(shown.cpu_percent < 50.0, "{shown:?}");
-        let shown = (0..6).fold(shown, |before, _| smooth(Some(&before), at(100.0)));
-        assert!(shown.cpu_percent > 90.0, "{shown:?}");
+        let burst = smooth(Some(0.0), 100.0);
+        assert!(burst < 50.0, "{burst}");
+        let load = (0..6).fold(burst, |before, _| smooth(Some(before), 100.0));
+        assert!(load > 90.0, "{load}");
+        assert!((smooth(None, 70.0) - 70.0).abs() < f64::EPSILON, "the first figure has nothing to be smoothed by");
     }
 
-    #[test]
-    fn a_missing_directory_shows_nothing_instead_of_failing() {
-        assert_eq!(disk(Path::new("/nowhere/at/all")), (0.0, 0.0));
-        assert!(percent(1, 0).abs() < f64::EPSILON);
+    #[tokio::test]
+    async fn figures_arrive_soon_after_the_start_and_no_more_come_after_the_stop() {
+        let dir = tempfile::tempdir().unwrap();
+        let stop = CancellationToken::new();
+        let sampler = Sampler::start(dir.path(), stop.clone());
+        let arrived = async {
+            while sampler.latest() == Resources::default() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), arrived).await.expect("a first sample");
+        assert!(sampler.latest().memory_gb > 0.1, "{:?}", sampler.latest());
+        stop.cancel();
+        let ended = async {
+            while Arc::strong_count(&sampler.latest) > 1 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), ended).await.expect("the task ends");
     }
 }
