@@ -32,7 +32,7 @@ pub(crate) struct Enter {
     pub(crate) feed: Arc<Feed>,
     pub(crate) gate: Arc<Gate>,
     /// Why it takes so long, as a sentence; `None` once this voter takes part.
-    pub(crate) waiting: watch::Sender<Option<String>>,
+    pub(crate) waiting: Arc<watch::Sender<Option<String>>>,
 }
 
 impl Enter {

@@ -123,7 +123,7 @@ impl Consensus {
             heard: Heard::default(),
             arriving: Mutex::new(None),
         });
-        let waiting = watch::Sender::new(Some("starting".to_owned()));
+        let waiting = Arc::new(watch::Sender::new(Some("starting".to_owned())));
         let clock = Clock::new();
         let first = observe::read(&raft.metrics().borrow_watched(), &service, (timers, clock), None, &mut None);
         let (status_tx, status) = watch::channel(first);
@@ -131,8 +131,9 @@ impl Consensus {
         let progress = Arc::new(AtomicU64::new(0));
 
         let mut tasks = JoinSet::new();
-        let waiting_rx = waiting.subscribe();
-        tasks.spawn(Observer { service: service.clone(), timers, status: status_tx, waiting: waiting_rx, clock }.run());
+        tasks.spawn(
+            Observer { service: service.clone(), timers, status: status_tx, waiting: waiting.clone(), clock }.run(),
+        );
         tasks.spawn(observe::count_progress(service.clone(), progress.clone(), timers.heartbeat));
         let duties = Duties { service: service.clone(), status: status.clone(), changing: changing.clone(), timers };
         tasks.spawn(duties.run());

@@ -48,18 +48,20 @@ pub(crate) struct Observer {
     pub(crate) service: Arc<Service>,
     pub(crate) timers: Timers,
     pub(crate) status: watch::Sender<RaftStatus>,
-    pub(crate) waiting: watch::Receiver<Option<String>>,
+    /// Held by the task that brings this voter in, too; that one ends.
+    pub(crate) waiting: Arc<watch::Sender<Option<String>>>,
     pub(crate) clock: Clock,
 }
 
 impl Observer {
-    pub(crate) async fn run(mut self) {
+    pub(crate) async fn run(self) {
+        let mut waiting = self.waiting.subscribe();
         let mut metrics = self.service.raft.metrics();
         let mut led: Option<(u64, Instant)> = None;
         loop {
             let status = {
                 let metrics = metrics.borrow_watched();
-                let waiting = self.waiting.borrow_and_update().clone();
+                let waiting = waiting.borrow_and_update().clone();
                 read(&metrics, &self.service, (self.timers, self.clock), waiting, &mut led)
             };
             self.status.send_if_modified(|old| {
@@ -71,7 +73,7 @@ impl Observer {
             // Also without any news: a leader that is not heard of makes none.
             tokio::select! {
                 changed = metrics.changed() => if changed.is_err() { break },
-                changed = self.waiting.changed() => if changed.is_err() { self.waiting = watch::Sender::new(None).subscribe() },
+                _ = waiting.changed() => {}
                 () = sleep(self.timers.heartbeat) => {}
             }
         }

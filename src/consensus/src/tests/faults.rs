@@ -8,133 +8,243 @@ use std::{
 
 use futures::StreamExt;
 use proptest::prelude::*;
-use rand::{RngExt, SeedableRng, rngs::StdRng};
+use rand::{RngExt, SeedableRng, rngs::StdRng, seq::IndexedRandom};
+use ringrift_config::NodeId;
 use ringrift_state::{EntryMeta, Update};
-use tokio::time::sleep;
+use tokio::{task::JoinSet, time::sleep};
 
-use super::cluster::{Cluster, command, number};
+use super::cluster::{Cluster, command, id, number, until};
 use crate::Role;
 
 const NAMES: [&str; 5] = ["a", "b", "c", "d", "e"];
 
-/// What each voter applied at each index: all of them, over all their lives.
+/// What somebody has applied at an index.
+struct Entry {
+    term: u64,
+    number: Option<u64>,
+    who: String,
+}
+
+/// What the voters have applied: all of them, over all their lives.
 #[derive(Default)]
-struct Applied(Mutex<BTreeMap<u64, (u64, Option<u64>, String)>>);
+struct Applied(Mutex<BTreeMap<u64, Entry>>);
 
 impl Applied {
     /// Everybody applies the same.
     fn note(&self, who: &str, update: &Update) {
-        let (meta, number) = match update {
-            Update::Entry { meta, .. } => (meta, number(update)),
-            Update::Blank(meta) => (meta, None),
-            Update::Snapshot(_) => return,
+        let (Update::Entry { meta, .. } | Update::Blank(meta)) = update else { return };
+        let (EntryMeta { term, index }, number) = (*meta, number(update));
+        let mut entries = self.0.lock().unwrap();
+        let first = entries.entry(index).or_insert_with(|| Entry { term, number, who: who.to_owned() });
+        let (same, other) = ((first.term, first.number) == (term, number), &first.who);
+        assert!(same, "{who} and {other} disagree about entry {index}");
+    }
+
+    fn watch(self: &Arc<Self>, cluster: &Cluster, name: &str) {
+        let mut stream = cluster.node(name).subscribe(1);
+        let (applied, name) = (self.clone(), name.to_owned());
+        tokio::spawn(async move {
+            while let Some(update) = stream.next().await {
+                applied.note(&name, &update);
+            }
+        });
+    }
+}
+
+/// What may happen besides crashes, restarts and a bad network.
+#[derive(Debug, Clone, Copy, Default)]
+struct Also {
+    /// A voter loses its disk: one at a time, as the others cannot vouch for it otherwise.
+    wiped: bool,
+    /// The voters are changed.
+    changed: bool,
+}
+
+struct Life {
+    rng: StdRng,
+    cluster: Cluster,
+    names: Vec<&'static str>,
+    genesis: String,
+    applied: Arc<Applied>,
+    down: BTreeSet<&'static str>,
+    proposed: u64,
+    /// The numbers that were confirmed, with their indexes and terms.
+    confirmed: Vec<(u64, u64, u64)>,
+    also: Also,
+    changes: JoinSet<()>,
+}
+
+impl Life {
+    async fn new(seed: u64, voters: usize, also: Also) -> Self {
+        let mut cluster = Cluster::seeded(seed);
+        cluster.tuning.snapshot_after = 40;
+        cluster.tuning.keep = 10;
+        let names = NAMES[..voters].to_vec();
+        let mut life = Self {
+            rng: StdRng::seed_from_u64(seed),
+            cluster,
+            genesis: names.join(" "),
+            names,
+            applied: Arc::default(),
+            down: BTreeSet::new(),
+            proposed: 0,
+            confirmed: Vec::new(),
+            also,
+            changes: JoinSet::new(),
         };
-        let EntryMeta { term, index } = *meta;
-        let mut seen = self.0.lock().unwrap();
-        let first = seen.entry(index).or_insert_with(|| (term, number, who.to_owned()));
-        assert_eq!((first.0, first.1), (term, number), "{who} and {} disagree about entry {index}", first.2);
-    }
-}
-
-fn watch(cluster: &Cluster, name: &str, applied: &Arc<Applied>) {
-    let mut stream = cluster.node(name).subscribe(1);
-    let (applied, name) = (applied.clone(), name.to_owned());
-    tokio::spawn(async move {
-        while let Some(update) = stream.next().await {
-            applied.note(&name, &update);
+        for name in life.names.clone() {
+            life.start(name).await;
         }
-    });
-}
-
-/// One random life of a cluster.
-async fn life(seed: u64, voters: usize) {
-    let mut rng = StdRng::seed_from_u64(seed);
-    let mut cluster = Cluster::seeded(seed);
-    cluster.tuning.snapshot_after = 40;
-    cluster.tuning.keep = 10;
-    let names = &NAMES[..voters];
-    let genesis = names.join(" ");
-    cluster.start_all(&genesis).await;
-    let applied = Arc::new(Applied::default());
-    for name in names {
-        watch(&cluster, name, &applied);
+        life
     }
-    let mut down: BTreeSet<&str> = BTreeSet::new();
-    let mut confirmed = Vec::new();
-    let mut next = 0;
-    for _ in 0..60 {
-        match rng.random_range(0..10) {
+
+    fn any(&mut self) -> &'static str {
+        self.names.choose(&mut self.rng).unwrap()
+    }
+
+    async fn start(&mut self, name: &'static str) {
+        self.cluster.start(name, &self.genesis).await.unwrap();
+        self.applied.watch(&self.cluster, name);
+    }
+
+    fn leader(&self) -> Option<String> {
+        self.cluster.names().into_iter().find(|name| self.cluster.status(name).role == Role::Leader)
+    }
+
+    async fn something_happens(&mut self) {
+        match self.rng.random_range(0..12) {
             0 | 1 => {
-                let name = names[rng.random_range(0..voters)];
-                if down.remove(name) {
-                    cluster.start(name, &genesis).await.unwrap();
-                    watch(&cluster, name, &applied);
+                let name = self.any();
+                if self.down.remove(name) {
+                    self.start(name).await;
                 } else {
-                    cluster.crash(name).await;
-                    down.insert(name);
+                    self.cluster.crash(name).await;
+                    self.down.insert(name);
                 }
             }
             2 => {
-                let one = names[rng.random_range(0..voters)];
-                let other = names[rng.random_range(0..voters)];
-                cluster.net.cut(one, other);
+                let (one, other) = (self.any(), self.any());
+                self.cluster.net.cut(one, other);
             }
             3 => {
-                let one = names[rng.random_range(0..voters)];
-                cluster.net.cut(one, &genesis);
+                let one = self.any();
+                self.cluster.net.cut(one, &self.genesis);
             }
-            4 => cluster.net.heal(),
-            5 => cluster.net.faults(|faults| faults.lost = [0, 5, 20][rng.random_range(0..3)]),
+            4 => self.cluster.net.heal(),
+            5 => {
+                let lost = *[0, 5, 20].choose(&mut self.rng).unwrap();
+                self.cluster.net.faults(|faults| faults.lost = lost);
+            }
             6 => {
-                cluster.net.faults(|faults| faults.delay = Duration::from_millis([0, 30, 150][rng.random_range(0..3)]))
+                let delay = Duration::from_millis(*[0, 30, 150].choose(&mut self.rng).unwrap());
+                self.cluster.net.faults(|faults| faults.delay = delay);
             }
-            _ => {
-                for name in cluster.names() {
-                    if cluster.status(&name).role == Role::Leader {
-                        next += 1;
-                        if let Ok(done) = cluster.node(&name).propose(command(next)).await {
-                            confirmed.push((next, done));
-                        }
-                    }
-                }
+            7 if self.also.wiped => self.wipe().await,
+            8 if self.also.changed => self.change_voters(),
+            _ => self.propose().await,
+        }
+        let pause = Duration::from_millis(self.rng.random_range(0..3000));
+        sleep(pause).await;
+    }
+
+    async fn wipe(&mut self) {
+        let whole = self.down.is_empty() && self.names.iter().all(|n| self.cluster.status(n).waiting.is_none());
+        let name = self.any();
+        // Before the cluster has a name a voter cannot know that it forgot anything: see `formation`.
+        if whole && !self.cluster.node(name).agreed().cluster_id.is_empty() {
+            self.cluster.crash(name).await;
+            self.cluster.wipe(name);
+            self.start(name).await;
+        }
+    }
+
+    fn change_voters(&mut self) {
+        let Some(leader) = self.leader() else { return };
+        let count = self.rng.random_range(3..=self.names.len());
+        let target: BTreeSet<NodeId> = self.names.sample(&mut self.rng, count).map(|name| id(name)).collect();
+        let node = self.cluster.node(&leader);
+        // It may fail, and mostly does in such a life.
+        self.changes.spawn(async move { drop(node.change_voters(target).await) });
+    }
+
+    async fn propose(&mut self) {
+        if let Some(leader) = self.leader() {
+            self.proposed += 1;
+            if let Ok(done) = self.cluster.node(&leader).propose(command(self.proposed)).await {
+                self.confirmed.push((self.proposed, done.index, done.term));
             }
         }
-        sleep(Duration::from_millis(rng.random_range(0..3000))).await;
     }
-    cluster.net.heal();
-    cluster.net.faults(|faults| {
-        faults.lost = 0;
-        faults.delay = Duration::ZERO;
-    });
-    for name in down {
-        cluster.start(name, &genesis).await.unwrap();
-        watch(&cluster, name, &applied);
-    }
-    cluster.any_leader().await;
-    let last = cluster.write(9999).await;
-    cluster.applied(&genesis, last.index).await;
-    let states: Vec<_> = names.iter().map(|n| cluster.node(n).agreed()).collect();
-    for state in &states {
-        assert_eq!(state.state.eligibility, states[0].state.eligibility);
-    }
-    let seen = applied.0.lock().unwrap();
-    for (n, done) in confirmed {
-        // A snapshot may have carried it past all who watched.
-        if let Some((term, number, who)) = seen.get(&done.index) {
-            assert_eq!((*term, *number), (done.term, Some(n)), "{who} has something else where {n} was confirmed");
+
+    /// Everything works again; whatever was confirmed is there, and all have the same.
+    async fn ends_well(mut self) {
+        self.cluster.net.heal();
+        self.cluster.net.faults(|faults| {
+            faults.lost = 0;
+            faults.delay = Duration::ZERO;
+        });
+        for name in std::mem::take(&mut self.down) {
+            self.start(name).await;
+        }
+        while self.changes.join_next().await.is_some() {}
+        let last = self.cluster.write(u64::MAX).await;
+        let voters = until("the voters stay as they are", || {
+            let status = self.cluster.status(&self.leader()?);
+            (!status.changing).then_some(status.voters)
+        })
+        .await;
+        let state = |name: &NodeId| self.cluster.node(name.as_str()).agreed().state.clone();
+        for voter in &voters {
+            self.cluster.applied(voter.as_str(), last.index).await;
+        }
+        // The states go on; what they hold of this test's commands no longer changes.
+        for voter in &voters {
+            assert_eq!(state(voter).eligibility, state(voters.first().unwrap()).eligibility);
+        }
+        let entries = self.applied.0.lock().unwrap();
+        for (n, index, term) in &self.confirmed {
+            // A snapshot may have carried it past all who watched.
+            if let Some(entry) = entries.get(index) {
+                let found = (entry.term, entry.number);
+                assert_eq!(found, (*term, Some(*n)), "{} has something else where {n} was confirmed", entry.who);
+            }
         }
     }
 }
 
-fn run(seed: u64, voters: usize) {
+/// One random life of a cluster.
+fn life(seed: u64, voters: usize, also: Also) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
-    runtime.block_on(life(seed, voters));
+    runtime.block_on(async {
+        let mut life = Life::new(seed, voters, also).await;
+        for _ in 0..60 {
+            life.something_happens().await;
+        }
+        life.ends_well().await;
+    });
+}
+
+/// So many lives, or as many as `PROPTEST_CASES` says: each takes about two seconds.
+fn lives() -> ProptestConfig {
+    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(6);
+    ProptestConfig { cases, max_shrink_iters: 0, failure_persistence: None, ..ProptestConfig::default() }
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, max_shrink_iters: 0, ..ProptestConfig::default() })]
+    #![proptest_config(lives())]
+
     #[test]
     fn voters_never_disagree_and_lose_nothing_that_was_confirmed(seed in any::<u64>(), voters in 3usize..=5) {
-        run(seed, voters);
+        life(seed, voters, Also::default());
+    }
+
+    #[test]
+    fn nor_when_disks_are_lost_one_at_a_time(seed in any::<u64>(), voters in 3usize..=5) {
+        life(seed, voters, Also { wiped: true, ..Also::default() });
+    }
+
+    #[test]
+    fn nor_when_the_voters_are_changed_all_the_time(seed in any::<u64>()) {
+        life(seed, 5, Also { changed: true, ..Also::default() });
     }
 }

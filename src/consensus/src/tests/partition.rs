@@ -72,7 +72,7 @@ async fn without_falling_silent_that_leader_blocks_the_majority_for_ever() {
     cluster.tuning.quorum_loss_probe = false;
     cluster.start_all("a b c d e").await;
     let (old, majority) = half_connected_leader(&cluster).await;
-    assert!(!elects_within(&cluster, &old, &majority, Duration::from_mins(5)).await);
+    assert!(!elects_within(&cluster, &old, &majority, Duration::from_mins(2)).await);
 }
 
 #[tokio::test(start_paused = true)]
