@@ -137,6 +137,7 @@ pub(crate) struct Cluster {
     pub(crate) net: Arc<Net>,
     pub(crate) tuning: Tuning,
     pub(crate) timers: Timers,
+    pub(crate) real_disks: bool,
     disks: BTreeMap<NodeId, TempDir>,
 }
 
@@ -153,6 +154,7 @@ impl Cluster {
             net: Arc::new(Net { nodes: Mutex::default(), faults: Mutex::new(faults) }),
             tuning: Tuning { inline_writes: true, ..Tuning::default() },
             timers: TIMERS,
+            real_disks: false,
             disks: BTreeMap::new(),
         }
     }
@@ -183,7 +185,8 @@ impl Cluster {
 
     /// Where a node's disk is.
     pub(crate) fn disk(&mut self, name: &str) -> PathBuf {
-        self.disks.entry(id(name)).or_insert_with(memory).path().to_owned()
+        let make = || if self.real_disks { tempfile::tempdir().unwrap() } else { memory() };
+        self.disks.entry(id(name)).or_insert_with(make).path().to_owned()
     }
 
     /// Empties a stopped node's disk.

@@ -2,6 +2,7 @@
 
 use std::{fs, os::unix::fs::FileExt, path::Path};
 
+use futures::StreamExt;
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 
 use super::cluster::{Cluster, id, until};
@@ -209,4 +210,21 @@ async fn a_directory_that_cannot_be_written_is_an_error_that_names_it() {
     fs::write(dir.path().join("file"), "").unwrap();
     let refused = Store::open(&dir.path().join("file/below"), &id("a"), true).err().unwrap();
     assert!(refused.to_string().contains("file/below"), "{refused}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_voter_whose_disk_fails_stops_and_says_so_and_another_one_leads() {
+    let cluster = Cluster::of("a b c").await;
+    let leader = cluster.any_leader().await;
+    let node = cluster.node(&leader);
+    node.inner.service.store.cut();
+    let refused = node.propose(super::cluster::command(1)).await.unwrap_err();
+    assert_eq!(refused, crate::ProposeError::Stopped);
+    until("it says so", || cluster.status(&leader).stopped).await;
+    assert_eq!(cluster.status(&leader).role, crate::Role::Learner);
+    let progress = node.progress();
+    let others: Vec<_> = cluster.names().into_iter().filter(|n| *n != leader).collect();
+    cluster.leader(&others.join(" ")).await;
+    assert_eq!(node.progress(), progress, "the watchdog sees that it is stuck");
+    assert!(node.subscribe(1).map(drop).collect::<Vec<()>>().await.is_empty(), "its readers go elsewhere");
 }

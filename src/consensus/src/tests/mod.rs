@@ -7,6 +7,7 @@ mod faults;
 mod formation;
 mod partition;
 mod readers;
+mod real_time;
 mod recovery;
 mod suite;
 mod voters;
