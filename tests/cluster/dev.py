@@ -62,7 +62,9 @@ class Dev:
 
     def interrupt(self):
         self.process.send_signal(signal.SIGINT)
-        return self.end()
+        code = self.end()
+        assert "did not stop within" not in self.text(), self.text()
+        return code
 
 
 def status(host):

@@ -6,7 +6,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use ringrift_config::{HostsFile, NodeId};
+use ringrift_config::{Host, HostsFile, NodeId};
 use ringrift_link::{AddressBook, Links, Routes};
 use ringrift_members::{Members, State};
 
@@ -69,7 +69,7 @@ impl AddressBook for Book {
         let table = self.members.get().map(Members::table);
         let facts = table.as_ref().and_then(|t| t.get(to)).and_then(|m| m.facts.as_ref());
 
-        let dials_out_only = facts.is_some_and(|f| f.dials_out_only) || host.is_some_and(|h| h.dials_out_only());
+        let dials_out_only = facts.is_some_and(|f| f.dials_out_only) || host.is_some_and(Host::dials_out_only);
         if dials_out_only {
             let named = facts.map(|f| f.relay_via.as_slice()).unwrap_or_default();
             return Routes { direct: Vec::new(), relays: self.relays(to, named) };

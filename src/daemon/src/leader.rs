@@ -108,10 +108,10 @@ fn changes(
             (Some(Recorded::Dead), State::Alive) => (kind::NODE_ALIVE, format!("{node} is back")),
             (Some(Recorded::Alive), State::Dead) if may_judge => (kind::NODE_DEAD, format!("{node} does not answer")),
             (Some(Recorded::Alive | Recorded::Dead), State::Left) => (kind::NODE_LEFT, format!("{node} left")),
-            (Some(Recorded::Alive), State::Alive | State::Suspect | State::Dead | State::Unseen)
-            | (Some(Recorded::Dead), State::Dead | State::Suspect | State::Unseen)
-            | (Some(Recorded::Left), State::Left | State::Dead | State::Suspect | State::Unseen)
-            | (None, State::Suspect | State::Dead | State::Left | State::Unseen) => continue,
+            (
+                Some(Recorded::Alive | Recorded::Dead | Recorded::Left) | None,
+                State::Alive | State::Suspect | State::Dead | State::Left | State::Unseen,
+            ) => continue,
         };
         events.push(NewEvent::new(what, message, at_ms).about(node));
     }

@@ -74,6 +74,9 @@ fn main() -> ExitCode {
             Command::Recover(args) => recover::run(&args),
         }
     });
+    // Whatever had to reach the disk or a peer was awaited. A thread that still reads standard input must not hold the exit
+    // up: that read ends only when whoever started us lets go of the pipe.
+    runtime.shutdown_background();
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failure(&error),

@@ -28,7 +28,7 @@ use tower::ServiceExt as _;
 use crate::{
     agreement::Agreement,
     book::Book,
-    facts::{Address, NodeFacts},
+    facts::NodeFacts,
     http::{auth::Caller, error::ApiError},
     view::{Picture, Snapshot, Snapshots, epoch_seconds},
 };
@@ -48,7 +48,6 @@ pub(crate) struct Inner {
     hosts: ArcSwapOption<HostsFile>,
     /// Replaced by the publisher, which also hands it to gossip.
     pub(crate) facts: ArcSwap<NodeFacts>,
-    pub(crate) address: Address,
     pub(crate) book: Arc<Book>,
     pub(crate) links: Links,
     pub(crate) members: Members<NodeFacts>,
@@ -111,7 +110,6 @@ impl Shared {
             started: Instant::now(),
             settings: parts.settings,
             hosts: ArcSwapOption::new(parts.hosts),
-            address: parts.facts.address.clone(),
             facts: ArcSwap::from_pointee(parts.facts),
             book: parts.book,
             links: parts.links,

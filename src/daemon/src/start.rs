@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
-use ringrift_config::{Host, HostsFile, NodeId, Settings, StartPlan};
+use ringrift_config::{Host, HostsFile, NodeId, Settings, StartPlan, Token};
 use ringrift_consensus::{Consensus, ConsensusConfig, Timers};
 use ringrift_health::Sampler;
 use ringrift_link::{Identity, Limits as LinkLimits, LinkConfig, Links};
@@ -252,7 +252,7 @@ fn identity(settings: &Settings) -> Result<Identity> {
         return Ok(Identity::from_files(node, &tls.ca, &tls.cert, &tls.key)?);
     }
     if let Some(tokens) = &settings.tokens.value {
-        let old = tokens.old.as_ref().map(|t| t.as_bytes());
+        let old = tokens.old.as_ref().map(Token::as_bytes);
         return Ok(Identity::from_secrets(node, tokens.primary.as_bytes(), old)?);
     }
     Ok(Identity::insecure(node)?)
@@ -291,7 +291,7 @@ async fn listeners(
 
 /// What this node tells others to dial.
 fn address(settings: &Settings, host: Option<&Host>) -> Address {
-    let advertised = settings.advertise_host.value.clone().or_else(|| host.and_then(|h| h.dial_host()));
+    let advertised = settings.advertise_host.value.clone().or_else(|| host.and_then(Host::dial_host));
     let found = local_address(settings.bind_addr.value);
     Address {
         host: advertised.unwrap_or_else(|| found.map(|ip| ip.to_string()).unwrap_or_default()),

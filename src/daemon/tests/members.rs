@@ -1,5 +1,7 @@
 //! Who is alive, as real processes see it.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod cluster;
 
 use std::time::{Duration, Instant};

@@ -1,5 +1,7 @@
 //! What an operator does, through whatever node is at hand.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod cluster;
 
 use std::time::Duration;
@@ -27,6 +29,9 @@ async fn a_worker_passes_what_only_the_leader_can_do_on_to_it() {
                 (n4["eligibility"]["state"] == "cordoned" && n4["eligibility"]["reason"] == "new disk").then_some(())
             })
             .await;
+        let status: Value = client.get_json("/status").await.unwrap();
+        let nodes = status["nodes"].as_array().unwrap();
+        assert!(nodes.iter().all(|n| (n["eligibility"] == "cordoned") == (n["node_id"] == "n4")), "{nodes:?}");
         let page: Value = client.get_json("/api/events?type=NODE_CORDONED").await.unwrap();
         let events = page["events"].as_array().unwrap();
         assert_eq!(events.len(), 1, "a repeated request is one event");

@@ -137,7 +137,7 @@ pub struct Flags {
     #[arg(long, help_heading = HEADING, value_name = "NUMBER", value_parser = read::connections)]
     pub max_connections: Option<usize>,
 
-    /// What to log [default: info] [env: RINGRIFT_LOG]
+    /// What to log [default: info,openraft=warn] [env: RINGRIFT_LOG]
     ///
     /// A level (error, warn, info, debug, trace), or levels per module: `info,ringrift_link=debug`.
     #[arg(long, help_heading = HEADING, value_name = "FILTER", value_parser = read::words)]

@@ -186,7 +186,9 @@ fn gather(
         max_connections: sources
             .pick(key::MAX_CONNECTIONS, flags.max_connections, read::connections)
             .unwrap_or(Setting::default_of(MAX_CONNECTIONS)),
-        log: sources.pick(key::LOG, flags.log.clone(), read::words).unwrap_or(Setting::default_of("info".to_owned())),
+        log: sources
+            .pick(key::LOG, flags.log.clone(), read::words)
+            .unwrap_or(Setting::default_of("info,openraft=warn".to_owned())),
         mapped_ports: mapped_ports(sources, warnings),
         node_id: node_id?,
         hosts_file,

@@ -64,15 +64,12 @@ impl Layout {
             .map(|(i, node)| loopback::address(i).map(|ip| (node, ip)).context("more nodes than loopback addresses"))
             .collect::<Result<Vec<_>>>()?;
 
-        let (dir, temporary) = match dir {
-            Some(dir) => {
-                fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
-                (dir.canonicalize().with_context(|| format!("cannot use {}", dir.display()))?, None)
-            }
-            None => {
-                let temporary = tempfile::Builder::new().prefix("ringrift-dev-").tempdir()?;
-                (temporary.path().to_owned(), Some(temporary))
-            }
+        let (dir, temporary) = if let Some(dir) = dir {
+            fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
+            (dir.canonicalize().with_context(|| format!("cannot use {}", dir.display()))?, None)
+        } else {
+            let temporary = tempfile::Builder::new().prefix("ringrift-dev-").tempdir()?;
+            (temporary.path().to_owned(), Some(temporary))
         };
         let by_node: BTreeMap<NodeId, IpAddr> = nodes.iter().cloned().collect();
         let down = hosts.hosts.len() - nodes.len();

@@ -2,6 +2,7 @@
 
 use axum::{
     Json,
+    extract::State,
     response::{IntoResponse, Response},
 };
 use http::{HeaderValue, StatusCode, header};
@@ -84,6 +85,25 @@ impl IntoResponse for ApiError {
         }
         response
     }
+}
+
+/// Longest sentence of the framework that is passed on.
+const MAX_REASON: usize = 4096;
+
+/// Gives an error that the framework made (a body over the limit, a query that cannot be read) the one shape.
+pub(crate) async fn one_shape(State(limit): State<usize>, response: Response) -> Response {
+    let json = HeaderValue::from_static("application/json");
+    let failed = response.status().is_client_error() || response.status().is_server_error();
+    if !failed || response.headers().get(header::CONTENT_TYPE) == Some(&json) {
+        return response;
+    }
+    let status = response.status();
+    if status == StatusCode::PAYLOAD_TOO_LARGE {
+        return ApiError::TooLarge { limit }.into_response();
+    }
+    let reason = axum::body::to_bytes(response.into_body(), MAX_REASON).await.unwrap_or_default();
+    let reason = String::from_utf8_lossy(&reason).into_owned();
+    if status.is_client_error() { ApiError::BadRequest(reason) } else { ApiError::Internal(reason) }.into_response()
 }
 
 impl From<ProposeError> for ApiError {

@@ -13,7 +13,7 @@ pub(crate) mod server;
 use axum::{
     Router,
     extract::{DefaultBodyLimit, OriginalUri},
-    middleware::{from_fn, from_fn_with_state},
+    middleware::{from_fn, from_fn_with_state, map_response_with_state},
     routing::{any, get, post},
 };
 use http::Method;
@@ -35,7 +35,12 @@ pub(crate) fn api(shared: &Shared) -> Router {
         .route("/api/leader/transfer", post(operations::transfer))
         .route("/api/voters/adopt", post(operations::adopt_voters))
         .route("/api/snapshot", get(operations::save_snapshot))
-        .route("/api/snapshot/restore", post(operations::restore_snapshot).layer(DefaultBodyLimit::max(MAX_SNAPSHOT)))
+        .route(
+            "/api/snapshot/restore",
+            post(operations::restore_snapshot)
+                .layer(DefaultBodyLimit::max(MAX_SNAPSHOT))
+                .layer(map_response_with_state(MAX_SNAPSHOT, error::one_shape)),
+        )
         .layer(leader_only());
     let protected = Router::new().route("/api/reload", post(operations::reload)).merge(at_leader);
     let voters = Router::new()
@@ -57,6 +62,7 @@ pub(crate) fn api(shared: &Shared) -> Router {
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(DefaultBodyLimit::max(*shared.settings().max_body_bytes))
+        .layer(map_response_with_state(*shared.settings().max_body_bytes, error::one_shape))
         .layer(from_fn_with_state(shared.clone(), auth::identify))
         .with_state(shared.clone())
 }

@@ -1,4 +1,4 @@
-use ringrift_api::{Liveness, Node, PeerNode};
+use ringrift_api::{EligibilityState, Liveness, Node, PeerNode};
 use ringrift_config::{Host, NodeId};
 use ringrift_health::Resources;
 use ringrift_members::{Member, State};
@@ -14,6 +14,15 @@ pub(crate) fn liveness(state: State) -> Liveness {
         State::Dead => Liveness::Dead,
         State::Left => Liveness::Left,
         State::Unseen => Liveness::Unseen,
+    }
+}
+
+/// The contract's words for what was agreed on a node's work.
+pub(crate) fn eligibility(agreed: ringrift_state::Eligibility) -> EligibilityState {
+    match agreed {
+        ringrift_state::Eligibility::Eligible => EligibilityState::Eligible,
+        ringrift_state::Eligibility::Cordoned => EligibilityState::Cordoned,
+        ringrift_state::Eligibility::Draining => EligibilityState::Draining,
     }
 }
 
@@ -61,6 +70,7 @@ fn of(picture: &Picture, id: &NodeId, facts: Option<&NodeFacts>) -> Node {
         node.relay_via = facts.relay_via.first().map(ToString::to_string).unwrap_or_default();
         fill_resources(&mut node, &facts.resources);
     }
+    node.eligibility = eligibility(picture.agreed.state.eligibility_of(id));
     // Gossip may still carry a role from before the last election.
     let leads = picture.leadership.leader.as_ref() == Some(id);
     if leads {

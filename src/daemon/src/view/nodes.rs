@@ -1,4 +1,4 @@
-use ringrift_api::{Eligibility, EligibilityState, Liveness, NodeEntry, NodeList};
+use ringrift_api::{Eligibility, Liveness, NodeEntry, NodeList};
 use ringrift_config::NodeId;
 use ringrift_state::Standing;
 
@@ -41,11 +41,7 @@ fn entry(picture: &Picture, id: &NodeId, state: Liveness, node: &ringrift_api::N
 
 fn eligibility(standing: Option<&Standing>) -> Eligibility {
     let Some(standing) = standing else { return Eligibility::default() };
-    let state = match standing.eligibility {
-        ringrift_state::Eligibility::Eligible => EligibilityState::Eligible,
-        ringrift_state::Eligibility::Cordoned => EligibilityState::Cordoned,
-        ringrift_state::Eligibility::Draining => EligibilityState::Draining,
-    };
+    let state = node::eligibility(standing.eligibility);
     let text = |t: &str| (!t.is_empty()).then(|| t.to_owned());
     Eligibility {
         state,

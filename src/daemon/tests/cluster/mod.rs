@@ -1,7 +1,8 @@
 //! A cluster of real processes for tests: its own loopback addresses, the real port numbers, everything ended and removed
 //! at the end.
 
-#![allow(dead_code, reason = "each test program uses a part of it")]
+#![allow(dead_code, unreachable_pub, reason = "each test program uses a part of it, as a module of its own")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::{
     fmt::Write as _,
@@ -23,7 +24,7 @@ use tempfile::TempDir;
 pub const TOKEN: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
 /// Far above what anything here takes on a busy machine: it is there so that a failure ends.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A cluster whose nodes are called `n1`, `n2`, …; the first `voters` of them vote.
 pub struct Cluster {
