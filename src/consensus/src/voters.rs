@@ -65,7 +65,33 @@ pub(crate) async fn change(inner: &Inner, target: BTreeSet<NodeId>) -> Result<()
             "these new voters are not there or not caught up; the others are a quorum without them"
         );
     }
-    write(inner, ChangeMembers::ReplaceAllVoters(target.into_iter().map(Voter).collect())).await
+    let removed: BTreeSet<Voter> = voters.difference(&target).cloned().map(Voter).collect();
+    let all = target.into_iter().map(Voter).collect();
+    // Those who no longer vote are fed on until they have read that: else they would take themselves for voters for ever.
+    write_retaining(inner, ChangeMembers::ReplaceAllVoters(all), true).await?;
+    if !removed.is_empty() {
+        wait_until_told(inner, &removed).await;
+        // The change is in force. What fails here, the leader does later as one of its duties.
+        if let Err(error) = write(inner, ChangeMembers::RemoveNodes(removed)).await {
+            tracing::debug!(%error, "those who no longer vote are still fed");
+        }
+    }
+    Ok(())
+}
+
+/// Waits until each of these has the voters in force in its log and knows them to be committed, or is not there.
+async fn wait_until_told(inner: &Inner, removed: &BTreeSet<Voter>) {
+    let mut status = inner.status.clone();
+    let config = inner.service.raft.metrics().borrow_watched().membership_config.clone();
+    let goal = config.log_id().map_or(0, |id| id.index());
+    let until = Instant::now() + inner.timers.election_max * 2;
+    let told = status.wait_for(|now| {
+        now.role != Role::Leader
+            || removed.iter().filter(|v| v.0 != inner.service.node).all(|v| now.matched.get(&v.0) >= Some(&goal))
+    });
+    let _ = timeout_at(until, told).await;
+    // A follower learns with the next heartbeat that what it has is committed.
+    sleep(inner.timers.heartbeat * 2).await;
 }
 
 fn sets(metrics: &RaftMetrics<Types>) -> usize {
@@ -122,9 +148,14 @@ fn ready(inner: &Inner, status: &RaftStatus, goal: u64) -> BTreeSet<NodeId> {
 }
 
 async fn write(inner: &Inner, change: ChangeMembers<Voter, ()>) -> Result<(), ChangeError> {
+    write_retaining(inner, change, false).await
+}
+
+/// `retain`: voters that are left out are fed on without a vote.
+async fn write_retaining(inner: &Inner, change: ChangeMembers<Voter, ()>, retain: bool) -> Result<(), ChangeError> {
     let until = Instant::now() + AGREE;
     loop {
-        match timeout_at(until, inner.service.raft.change_membership(change.clone(), false)).await {
+        match timeout_at(until, inner.service.raft.change_membership(change.clone(), retain)).await {
             Err(_) => return Err(ChangeError::Unfinished),
             Ok(Ok(_)) => return Ok(()),
             Ok(Err(RaftError::APIError(ClientWriteError::ForwardToLeader(forward)))) => {

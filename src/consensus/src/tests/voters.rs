@@ -15,12 +15,15 @@ use super::cluster::{Cluster, command, id, number, set, until};
 use crate::{ChangeError, Role};
 use futures::StreamExt;
 
+/// Changes the voters and waits until all know it: those who stay, those who came, and those who must not vote any more.
 async fn change(cluster: &Cluster, voters: &str, target: &str) {
     let leader = cluster.leader(voters).await;
     cluster.node(&leader).change_voters(set(target)).await.unwrap();
     until(("voters are", target), || {
-        let all =
-            target.split_whitespace().all(|n| cluster.status(n).voters == set(target) && !cluster.status(n).changing);
+        let all = set(&format!("{voters} {target}"))
+            .iter()
+            .map(|node| cluster.status(node.as_str()))
+            .all(|status| status.voters == set(target) && !status.changing);
         all.then_some(())
     })
     .await;
