@@ -151,6 +151,14 @@ pub enum TransferError {
         /// Who leads.
         leader: NodeId,
     },
+    /// The one named could not win an election now, so it is not tried: there would be no leader meanwhile.
+    #[error("{to} does not answer, is behind or does not vote yet, so it could not lead; {leader} goes on leading")]
+    NotReady {
+        /// Who was named.
+        to: NodeId,
+        /// Who leads.
+        leader: NodeId,
+    },
     /// It did not happen in time.
     #[error("{to} did not take over in time; {} leads", .leader.as_ref().map_or("nobody", NodeId::as_str))]
     Timeout {

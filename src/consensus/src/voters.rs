@@ -130,10 +130,23 @@ async fn wait_for(
     }
 }
 
+/// Whether the node has made sure that it has missed nothing, and so votes.
 async fn votes(inner: &Inner, node: &NodeId) -> bool {
+    part(inner, node).await == Some(Part::Member)
+}
+
+/// Whether an election that the node stands for could be won by it: a founder votes before the cluster has its name.
+async fn may_lead(inner: &Inner, node: &NodeId) -> bool {
+    matches!(part(inner, node).await, Some(Part::Member | Part::Founder))
+}
+
+/// How the node takes part, if it answers.
+async fn part(inner: &Inner, node: &NodeId) -> Option<Part> {
     let hello = Request::Hello { genesis: inner.service.genesis.clone() };
-    let answer = inner.links.ask(node, hello, inner.timers.election_min).await;
-    matches!(answer, Ok(Response::Hello(greeting)) if greeting.part == Part::Member)
+    match inner.links.ask(node, hello, inner.timers.election_min).await {
+        Ok(Response::Hello(greeting)) => Some(greeting.part),
+        _ => None,
+    }
 }
 
 /// Who has answered within the lease and has the log up to `goal`.
@@ -191,17 +204,28 @@ pub(crate) async fn transfer(inner: &Inner, to: Option<NodeId>) -> Result<NodeId
     let node = &inner.service.node;
     let to = match to {
         Some(to) if !now.voters.contains(&to) => return Err(TransferError::NotAVoter { to, voters: now.voters }),
-        Some(to) => to,
+        Some(to) if to == *node => return Ok(to),
+        Some(to) => {
+            if !ready(inner, &now, now.committed).contains(&to) || !may_lead(inner, &to).await {
+                return Err(TransferError::NotReady { to, leader: node.clone() });
+            }
+            to
+        }
         None => {
             let ready = ready(inner, &now, 0);
             let others = now.matched.iter().filter(|(voter, _)| *voter != node && now.voters.contains(*voter));
-            let best = others.filter(|(voter, _)| ready.contains(*voter)).max_by_key(|(_, matched)| **matched);
-            best.map(|(voter, _)| voter.clone()).ok_or(TransferError::NobodyReady { leader: node.clone() })?
+            let mut others: Vec<_> = others.filter(|(voter, _)| ready.contains(*voter)).collect();
+            others.sort_by_key(|(_, matched)| std::cmp::Reverse(**matched));
+            let mut best = None;
+            for (voter, _) in others {
+                if may_lead(inner, voter).await {
+                    best = Some(voter.clone());
+                    break;
+                }
+            }
+            best.ok_or(TransferError::NobodyReady { leader: node.clone() })?
         }
     };
-    if to == *node {
-        return Ok(to);
-    }
     let raft: &Raft = &inner.service.raft;
     raft.trigger().transfer_leader(Voter(to.clone())).await.map_err(|_| ProposeError::Stopped)?;
     // If it does not take over, the others elect somebody after the lease and an election timeout.

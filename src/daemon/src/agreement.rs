@@ -124,7 +124,9 @@ impl Agreement {
             return Self::of_voter(&consensus.agreed(), &status);
         }
         let status = self.follower.status().borrow().clone();
-        let part = if self.voter.load().is_some() { Part::Learner } else { Part::Worker };
+        // A voter that was taken out keeps its log, and is a worker like any other.
+        let on_its_way = self.consensus().is_some_and(|c| c.status().borrow().waiting.is_some());
+        let part = if on_its_way { Part::Learner } else { Part::Worker };
         let stale = status.staleness();
         // A leader that nobody has confirmed for a while is not a leader any more, whatever was last heard.
         let leader = status.leader.filter(|_| stale.is_some_and(|s| s < LEADER_FORGOTTEN));

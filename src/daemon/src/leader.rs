@@ -3,9 +3,10 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use ringrift_config::NodeId;
+use ringrift_consensus::RaftStatus;
 use ringrift_members::State;
 use ringrift_state::{Agreed, Command, NewEvent, kind};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -17,6 +18,9 @@ const JUDGE_AFTER: Duration = Duration::from_secs(10);
 
 /// How often the members are compared with what was written down.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// The leader that changes the voters writes it down itself, and knows the file that they come from: it gets the time.
+const WRITE_DOWN_AFTER: Duration = Duration::from_secs(3);
 
 /// What was last written down of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +47,8 @@ pub(crate) async fn run(shared: Shared, shutdown: CancellationToken) {
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     // The term whose election this node has written down.
     let mut announced = 0;
+    // Since when the voters in force are not those that were written down.
+    let mut unwritten: Option<Instant> = None;
     loop {
         tokio::select! {
             _ = tick.tick() => {}
@@ -60,6 +66,14 @@ pub(crate) async fn run(shared: Shared, shutdown: CancellationToken) {
         }
         let led_for = status.led_since.map(|at| at.elapsed()).unwrap_or_default();
         events.extend(changes(&recorded(&consensus.agreed()), &states(&shared), led_for >= JUDGE_AFTER, epoch_ms()));
+        let in_force = agreed_differs(&consensus.agreed(), &status);
+        unwritten = in_force.as_ref().and(unwritten.or_else(|| Some(Instant::now())));
+        if let Some(command) = in_force
+            && unwritten.is_some_and(|since| since.elapsed() >= WRITE_DOWN_AFTER)
+            && let Err(error) = consensus.propose(command).await
+        {
+            warn!(%error, "could not write the voters in force down");
+        }
         for event in events {
             info!(event = %event.kind, about = event.node.as_ref().map(tracing::field::display), "{}", event.message);
             let is_election = event.kind == kind::LEADER_ELECTED;
@@ -74,6 +88,20 @@ pub(crate) async fn run(shared: Shared, shutdown: CancellationToken) {
             }
         }
     }
+}
+
+/// The command that writes the voters in force down, if they are not: a leader that takes itself out, or dies between the
+/// change and the note, leaves that to the next one. Without the note an old hosts file would pass for a new one.
+fn agreed_differs(agreed: &Agreed, status: &RaftStatus) -> Option<Command> {
+    let written = agreed.state.voters.current()?;
+    let replaced = written.voters.clone();
+    (!status.changing && replaced != status.voters).then(|| Command::AdoptVoters {
+        voters: status.voters.clone(),
+        replaced,
+        revision: String::new(),
+        by: "the leader, after the change".to_owned(),
+        at_ms: epoch_ms(),
+    })
 }
 
 /// The last word on each node, out of the event log.

@@ -87,7 +87,7 @@ pub(crate) async fn propose_list(shared: &Shared, voters: &[NodeId], revision: &
 }
 
 /// Time for a change: new voters have to be caught up first.
-const CHANGE_WITHIN: Duration = Duration::from_secs(60);
+const CHANGE_WITHIN: Duration = Duration::from_mins(1);
 
 /// What a start finds when the voters in force are not those of the file.
 pub(crate) fn differs(shared: &Shared) -> Option<String> {

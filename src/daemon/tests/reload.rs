@@ -39,6 +39,13 @@ async fn a_worker_becomes_a_voter_and_a_voter_a_worker() {
             (cluster.status(0).await?.role == "worker").then_some(())
         })
         .await;
+    // Also when the leader has taken itself out, the change is written down: an old file is known by it.
+    cluster
+        .until("the change to be in the event log", async || {
+            let page: Value = cluster.client(4).get_json("/api/events?type=VOTERS_CHANGED").await.ok()?;
+            (!page["events"].as_array()?.is_empty()).then_some(())
+        })
+        .await;
     let old: Status = cluster.status(0).await.unwrap();
     let index = old.state_index;
     // The former voter reads on: what is agreed from now on reaches it.
@@ -93,6 +100,8 @@ async fn an_old_copy_of_the_file_does_not_bring_the_old_voters_back() {
     cluster.write_hosts(&cluster.hosts_text(&names(&["n1", "n2", "n4"]), |_| String::new()));
     let (status, body) = cluster.raw(3, true, "POST", "/api/reload", b"").await;
     assert_eq!(status, 200, "{}", String::from_utf8_lossy(&body));
+    // n3 votes no more, and has to find a voter to follow first.
+    cluster.until("n3 to follow", async || cluster.status(2).await?.leader_id).await;
     cluster.write_hosts(&old_text);
     let (status, body) = cluster.raw(2, true, "POST", "/api/reload", b"").await;
     let body = String::from_utf8_lossy(&body).into_owned();

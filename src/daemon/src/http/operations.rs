@@ -33,7 +33,7 @@ pub(crate) async fn transfer(State(shared): State<Shared>, body: Bytes) -> Resul
         shared.agreement.voting().ok_or_else(|| ApiError::NoLeader("this node does not vote".into()))?;
     let leader_id = consensus.transfer(request.to).await.map_err(|error| match error {
         TransferError::NotAVoter { .. } => ApiError::BadRequest(error.to_string()),
-        TransferError::NobodyReady { .. } => ApiError::Refused(error.to_string()),
+        TransferError::NobodyReady { .. } | TransferError::NotReady { .. } => ApiError::Refused(error.to_string()),
         TransferError::Timeout { .. } => ApiError::Timeout(error.to_string()),
         TransferError::Propose(inner) => inner.into(),
     })?;
@@ -87,7 +87,7 @@ pub(crate) async fn save_snapshot(State(shared): State<Shared>) -> Result<Respon
         shared.agreement.voting().ok_or_else(|| ApiError::NoLeader("this node does not vote".into()))?;
     // Nothing that was acknowledged before this request may be missing.
     consensus.read_barrier().await?;
-    let bytes = envelope::encode(&*consensus.agreed())
+    let bytes = envelope::seal(&*consensus.agreed())
         .map_err(|e| ApiError::Internal(format!("cannot write the snapshot: {e}")))?;
     Ok(read::body(StatusCode::OK, "application/octet-stream", bytes.into()))
 }
@@ -101,7 +101,7 @@ pub(crate) async fn restore_snapshot(
     body: Bytes,
 ) -> Result<Json<SnapshotRestored>, ApiError> {
     let saved: Agreed =
-        envelope::decode(&body).map_err(|e| ApiError::BadRequest(format!("not a usable snapshot: {e}")))?;
+        envelope::open(&body).map_err(|e| ApiError::BadRequest(format!("not a usable snapshot: {e}")))?;
     let by = caller.forwarded_by.map_or_else(|| shared.node().to_string(), |node| node.to_string());
     let source = format!("the snapshot of index {} (term {}) of cluster {}", saved.index, saved.term, saved.cluster_id);
     let command = Command::Restore { state: Box::new(saved.state), source: source.clone(), by, at_ms: epoch_ms() };

@@ -47,10 +47,12 @@ fn cluster(samples: &mut Samples, snapshot: &Snapshot) {
     samples.gauge("ringrift_work_queue_running", "Items in progress", s.work_queue.in_progress as f64);
 }
 
+/// Reads one figure of a node.
+type Read = fn(&ringrift_api::Node) -> f64;
+
 fn nodes(samples: &mut Samples, snapshot: &Snapshot) {
     let peers = snapshot.status.peers.values().map(|p| (&p.node, p.is_alive));
     let all: Vec<_> = std::iter::once((&snapshot.status.self_node, true)).chain(peers).collect();
-    type Read = fn(&ringrift_api::Node) -> f64;
     let families: [(&'static str, &'static str, Read); 5] = [
         ("ringrift_cpu_percent", "CPU use of a node, percent", |n| n.cpu_percent),
         ("ringrift_memory_percent", "Memory use of a node, percent", |n| n.memory_percent),
