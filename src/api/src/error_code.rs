@@ -26,13 +26,15 @@ pub enum ErrorCode {
     Conflict,
     /// Too much at once; the answer says when to come again.
     Overloaded,
+    /// The work queue is full; the answer says when to come again.
+    QueueFull,
     /// A fault of the daemon.
     Internal,
 }
 
 impl ErrorCode {
     /// Every code.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Unauthorized,
         Self::NoLeader,
         Self::NotFound,
@@ -43,6 +45,7 @@ impl ErrorCode {
         Self::Refused,
         Self::Conflict,
         Self::Overloaded,
+        Self::QueueFull,
         Self::Internal,
     ];
 
@@ -57,6 +60,7 @@ impl ErrorCode {
             Self::Timeout => StatusCode::GATEWAY_TIMEOUT,
             Self::Unreachable => StatusCode::BAD_GATEWAY,
             Self::Refused | Self::Conflict => StatusCode::CONFLICT,
+            Self::QueueFull => StatusCode::TOO_MANY_REQUESTS,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -74,6 +78,7 @@ impl ErrorCode {
             Self::Refused => "REFUSED",
             Self::Conflict => "CONFLICT",
             Self::Overloaded => "OVERLOADED",
+            Self::QueueFull => "QUEUE_FULL",
             Self::Internal => "INTERNAL",
         }
     }

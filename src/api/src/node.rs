@@ -41,11 +41,18 @@ pub struct Node {
     pub disk_free_gb: f64,
     /// Whether it has a GPU to compute on.
     pub has_gpu: bool,
+    /// How many GPUs it has, those included that cannot be used now (the Python program did not send this key).
+    #[serde(default)]
+    pub gpu_count: u32,
+    /// How it stands with the driver: `working`, `no_library`, `no_driver`, `no_gpu`, `no_permission`, `vanished`, `hung`,
+    /// `failed`; `off` or `unknown` where nothing was measured and the hosts file's word stands. Also a new key.
+    #[serde(default)]
+    pub gpu_state: String,
     /// Model name of the GPU, empty without one.
     pub gpu_name: String,
     /// Short name of the GPU, empty without one.
     pub gpu_type: String,
-    /// GiB of memory of all its GPUs.
+    /// GiB of memory of all its GPUs; 0 where it is not known.
     pub gpu_memory_gb: f64,
     /// 0 to 100 over all its GPUs.
     pub gpu_percent: f64,
@@ -102,6 +109,8 @@ impl Node {
             disk_percent: 0.0,
             disk_free_gb: 0.0,
             has_gpu: false,
+            gpu_count: 0,
+            gpu_state: String::new(),
             gpu_name: String::new(),
             gpu_type: String::new(),
             gpu_memory_gb: 0.0,

@@ -73,6 +73,9 @@ pub struct Reloaded {
     pub hosts_revision: String,
     /// What is different now, one sentence each; empty when nothing is.
     pub changes: Vec<String>,
+    /// Settings that were changed and are in force after a restart alone, one sentence each.
+    #[serde(default)]
+    pub need_restart: Vec<String>,
     /// What the files deserve to be warned of.
     pub warnings: Vec<String>,
     /// The change of the voters that follows from it; `null` when there is none.

@@ -16,9 +16,9 @@ pub struct VoterHealth {
     pub voters_offline: Vec<NodeId>,
     /// How many must agree: a true majority, n/2 + 1.
     pub quorum_size: u32,
-    /// Whether at least that many are alive.
+    /// Whether at least that many are alive and vote.
     pub quorum_ok: bool,
-    /// Whether the loss of one more voter would end it, or it is lost already.
+    /// Whether the loss of one more of those would end it, or it is lost already.
     pub quorum_threatened: bool,
     /// Each voter by name.
     #[schema(value_type = BTreeMap<String, VoterStatus>)]
@@ -30,6 +30,9 @@ pub struct VoterHealth {
 pub struct VoterStatus {
     /// Whether it counts as alive.
     pub alive: bool,
+    /// Whether its vote can be had: not that of one that is gone, nor of one that is still catching up.
+    #[serde(default)]
+    pub votes: bool,
     /// How this is known, for people.
     pub detail: String,
 }
@@ -44,14 +47,15 @@ impl VoterHealth {
     pub fn of(voter_status: BTreeMap<NodeId, VoterStatus>) -> Self {
         let total = voter_status.len();
         let alive = voter_status.values().filter(|v| v.alive).count();
+        let voting = voter_status.values().filter(|v| v.alive && v.votes).count();
         let quorum = Self::majority(total);
         Self {
             voters_total: total as u32,
             voters_alive: alive as u32,
             voters_offline: voter_status.iter().filter(|(_, v)| !v.alive).map(|(id, _)| id.clone()).collect(),
             quorum_size: quorum as u32,
-            quorum_ok: alive >= quorum,
-            quorum_threatened: alive <= quorum,
+            quorum_ok: voting >= quorum,
+            quorum_threatened: voting <= quorum,
             voter_status,
         }
     }
@@ -76,7 +80,7 @@ mod tests {
             (5, 4, 3, true, false),
         ] {
             let voters = (0..total).map(|i| {
-                let status = VoterStatus { alive: i < alive, detail: String::new() };
+                let status = VoterStatus { alive: i < alive, votes: true, detail: String::new() };
                 (format!("v{i}").parse().unwrap(), status)
             });
             let health = VoterHealth::of(voters.collect());
@@ -86,5 +90,14 @@ mod tests {
                 "{alive} of {total}"
             );
         }
+    }
+
+    #[test]
+    fn who_does_not_vote_yet_is_alive_but_makes_no_quorum() {
+        let voters = [("a", true), ("b", false), ("c", false)];
+        let voters =
+            voters.map(|(id, votes)| (id.parse().unwrap(), VoterStatus { alive: true, votes, detail: String::new() }));
+        let health = VoterHealth::of(voters.into());
+        assert_eq!((health.voters_alive, health.quorum_ok, health.quorum_threatened), (3, false, true));
     }
 }

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use fake::{Answer, Fake, Seen};
 use http::Method;
-use ringrift_api::{Client, ClientError, ErrorBody, ErrorCode, Followed};
+use ringrift_api::{Client, ClientError, ErrorBody, ErrorCode, Followed, Sent, Upload};
+use ringrift_api::{DistributeRequest, GcRequest, RemoveRequest, RollbackRequest, VerifyRequest};
+use ringrift_blob::Digest;
 use serde_json::{Value, json};
 
 fn client(fake: &Fake) -> Client {
@@ -158,4 +160,121 @@ async fn what_is_no_stream_of_events_is_an_error_at_once() {
     assert!(error.to_string().contains("is not a stream of events"), "{error}");
     let error = client(&fake).stream_events(2, None).await.unwrap().next().await.unwrap_err();
     assert!(error.to_string().contains("cannot be read"), "{error}");
+}
+
+fn upload(bytes: &[u8]) -> Upload {
+    Upload { name: "m.pth".parse().unwrap(), size: bytes.len() as u64, sha256: Digest::of(bytes) }
+}
+
+#[tokio::test]
+async fn an_upload_is_one_part_of_a_form_and_goes_to_the_model_server() {
+    let bytes: Vec<u8> = (0..700_000u32).map(|n| n as u8).collect();
+    let sha256 = Digest::of(&bytes);
+    let fake = Fake::start(move |_: &Seen| Answer::json(&json!({"success": true, "sha256": sha256, "size": 5}))).await;
+    let server = Client::new("127.0.0.1:9", Some("t".repeat(64))).unwrap().at_port(fake.addr().port());
+    let sent = Sent::default();
+    let stored = server.upload_model(&upload(&bytes), std::io::Cursor::new(bytes.clone()), &sent).await.unwrap();
+    assert_eq!((stored.sha256, sent.bytes()), (sha256, 700_000));
+    let seen = &fake.seen()[0];
+    assert_eq!((seen.method.as_str(), seen.path.clone()), ("POST", format!("/models/upload?sha256={sha256}")));
+    assert_eq!(seen.headers["authorization"], format!("Bearer {}", "t".repeat(64)));
+    let kind = seen.headers["content-type"].to_str().unwrap();
+    let boundary = kind.strip_prefix("multipart/form-data; boundary=").unwrap();
+    let expected = [
+        format!("--{boundary}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"m.pth\"\r\n").as_bytes(),
+        b"Content-Type: application/octet-stream\r\n\r\n",
+        &bytes,
+        format!("\r\n--{boundary}--\r\n").as_bytes(),
+    ]
+    .concat();
+    assert!(seen.body == expected, "{} bytes came", seen.body.len());
+}
+
+#[tokio::test]
+async fn a_file_that_becomes_shorter_or_is_refused_is_not_uploaded() {
+    let fake =
+        Fake::start(|_: &Seen| Answer::json(&ErrorBody::new(ErrorCode::TooLarge, "too large")).status(413)).await;
+    let short = client(&fake).upload_model(&upload(&[7; 100]), std::io::Cursor::new([7; 99]), &Sent::default()).await;
+    assert!(short.unwrap_err().to_string().contains("the file became shorter meanwhile"));
+    let refused =
+        client(&fake).upload_model(&upload(&[7; 100]), std::io::Cursor::new([7; 100]), &Sent::default()).await;
+    assert_eq!(refused.unwrap_err().code(), Some(ErrorCode::TooLarge));
+}
+
+#[tokio::test]
+async fn a_refusal_that_is_lost_with_the_connection_is_asked_for_again() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    let server = tokio::spawn(async move {
+        // Closed over unread bytes: the other side is told that its bytes were not wanted, and nothing else.
+        let (mut socket, _) = listener.accept().await.unwrap();
+        socket.read_u8().await.unwrap();
+        drop(socket);
+        let (mut socket, _) = listener.accept().await.unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(socket.read_u8().await.unwrap());
+        }
+        let body = json!(ErrorBody::new(ErrorCode::Unauthorized, "unauthorized")).to_string();
+        let answer = format!("HTTP/1.1 401 Unauthorized\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+        socket.write_all(answer.as_bytes()).await.unwrap();
+    });
+    let bytes = vec![7; 8 << 20];
+    let client = Client::new(&addr.to_string(), None).unwrap();
+    let refused = client.upload_model(&upload(&bytes), std::io::Cursor::new(bytes), &Sent::default()).await;
+    assert_eq!(refused.unwrap_err().code(), Some(ErrorCode::Unauthorized));
+    server.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_model_server_is_asked_what_it_has() {
+    let (here, gone, secret) = (Digest::of(b"here"), Digest::of(b"gone"), Digest::of(b"secret"));
+    let fake = Fake::start(move |seen: &Seen| {
+        let status = if seen.path.ends_with(&here.to_string()) {
+            200
+        } else if seen.path.ends_with(&secret.to_string()) {
+            401
+        } else {
+            404
+        };
+        Answer::text("", "").status(status)
+    })
+    .await;
+    assert_eq!(client(&fake).has_model(&here).await, Ok(true));
+    assert_eq!(client(&fake).has_model(&gone).await, Ok(false));
+    assert_eq!(client(&fake).has_model(&secret).await.unwrap_err().code(), Some(ErrorCode::Unauthorized));
+    assert_eq!((fake.seen()[0].method.as_str(), fake.seen().len()), ("HEAD", 3));
+}
+
+#[tokio::test]
+async fn each_request_about_models_has_its_route() {
+    let fake = Fake::start(|_: &Seen| Answer::json(&ErrorBody::new(ErrorCode::Refused, "no")).status(409)).await;
+    let client = client(&fake).through(&"gpu-3".parse().unwrap());
+    let name = "canonical_hex8_2p.pth".parse().unwrap();
+    let promote = serde_json::from_value(json!({"config": "hex8_2p", "sha256": Digest::of(b"a")})).unwrap();
+    assert!(client.models().await.is_err());
+    assert!(client.models_manifest().await.is_err());
+    assert!(client.models_progress(Some(&name)).await.is_err());
+    assert!(client.promote_model(&promote).await.is_err());
+    assert!(client.roll_back_model(&RollbackRequest::default()).await.is_err());
+    assert!(client.remove_model(&RemoveRequest::default()).await.is_err());
+    assert!(client.distribute_models(&DistributeRequest::default()).await.is_err());
+    assert!(client.verify_models(&VerifyRequest::default()).await.is_err());
+    assert!(client.collect_models(&GcRequest::default()).await.is_err());
+    assert!(client.link_models().await.is_err());
+    let asked: Vec<String> = fake.seen().iter().map(|seen| format!("{} {}", seen.method, seen.path)).collect();
+    let paths = [
+        "GET /api/node/gpu-3/api/models",
+        "GET /api/node/gpu-3/api/models/manifest",
+        "GET /api/node/gpu-3/api/models/progress?model=canonical_hex8_2p.pth",
+        "POST /api/node/gpu-3/api/models/promote",
+        "POST /api/node/gpu-3/api/models/rollback",
+        "POST /api/node/gpu-3/api/models/remove",
+        "POST /api/node/gpu-3/api/models/distribute",
+        "POST /api/node/gpu-3/api/models/verify",
+        "POST /api/node/gpu-3/api/models/gc",
+        "POST /api/node/gpu-3/api/models/link",
+    ];
+    assert_eq!(asked, paths);
 }

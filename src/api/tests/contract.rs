@@ -196,7 +196,25 @@ fn the_described_types_are_the_sent_ones() {
         ("VotersReport", schema::<VotersReport>()),
         ("ErrorBody", schema::<ErrorBody>()),
         ("Status", status),
+        ("ModelList", schema::<ringrift_api::ModelList>()),
+        ("ClusterManifest", schema::<ringrift_api::ClusterManifest>()),
+        ("ModelsProgress", schema::<ringrift_api::ModelsProgress>()),
+        ("PromoteRequest", schema::<ringrift_api::PromoteRequest>()),
+        ("RollbackRequest", schema::<ringrift_api::RollbackRequest>()),
+        ("RemoveRequest", schema::<ringrift_api::RemoveRequest>()),
+        ("ModelRemoved", schema::<ringrift_api::ModelRemoved>()),
+        ("ModelChanged", schema::<ringrift_api::ModelChanged>()),
+        ("DistributeRequest", schema::<ringrift_api::DistributeRequest>()),
+        ("Distributed", schema::<ringrift_api::Distributed>()),
+        ("VerifyRequest", schema::<ringrift_api::VerifyRequest>()),
+        ("VerifyReport", schema::<ringrift_api::VerifyReport>()),
+        ("GcReport", schema::<ringrift_api::GcReport>()),
+        ("LinkReport", schema::<ringrift_api::LinkReport>()),
+        ("ModelUploaded", schema::<ringrift_api::ModelUploaded>()),
     ] {
-        assert!(!text.contains("NodeId"), "{name} refers to NodeId, which has no schema:\n{text}");
+        for foreign in ["NodeId", "Digest", "ModelName"] {
+            let named = format!("/{foreign}\"");
+            assert!(!text.contains(&named), "{name} refers to {foreign}, which has no schema:\n{text}");
+        }
     }
 }

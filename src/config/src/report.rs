@@ -36,12 +36,14 @@ pub fn list(file: &HostsFile) -> String {
     text
 }
 
-/// The hosts as JSON, in the order of the file.
+/// The whole file as JSON, the hosts in its order; `extra` has the sections that nothing here reads.
 pub fn list_json(file: &HostsFile) -> Value {
     json!({
         "file": file.path,
         "revision": file.revision,
         "p2p_voters": file.voters,
+        "auto_sync": file.auto_sync,
+        "extra": file.extra,
         "hosts": file.hosts.values().map(|host| show_json(file, host)).collect::<Vec<_>>(),
     })
 }
@@ -101,6 +103,8 @@ pub fn show(file: &HostsFile, host: &Host) -> String {
     add("path", host.ringrift_path.clone().unwrap_or_default());
     add("venv", host.venv_activate.clone().unwrap_or_default());
     add("region", host.region.clone().unwrap_or_default());
+    add("arch", host.arch.clone().unwrap_or_default());
+    add("ssh host key", host.ssh_host_key.clone().unwrap_or_default());
     add("bandwidth", number(file.auto_sync.limit_mbps(&host.id), " Mbit/s"));
     let kinds = [("container", host.is_container), ("ephemeral", host.is_ephemeral)];
     add("kind", words(kinds.into_iter().filter(|(_, is)| *is).map(|(word, _)| word.to_owned()).collect()));

@@ -7,7 +7,7 @@ use crate::hex::hex;
 /// The cluster token: the secret from which every node derives its certificates, and which clients present.
 ///
 /// Its text never appears in `Debug` or in an error.
-#[derive(Clone)]
+#[derive(Clone, Eq)]
 pub struct Token(Box<str>);
 
 /// Why a text is not a [`Token`]. Says nothing of the text but its length.
@@ -22,7 +22,7 @@ pub enum TokenError {
 }
 
 /// What a node accepts: the token in force and, while the cluster changes over, the one before.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tokens {
     /// The token in force; what this node presents.
     pub primary: Token,
@@ -63,6 +63,12 @@ impl Token {
     /// The secret in clear, for the file or the header that it belongs in.
     pub fn expose(&self) -> &str {
         &self.0
+    }
+}
+
+impl PartialEq for Token {
+    fn eq(&self, other: &Self) -> bool {
+        self.matches(&other.0)
     }
 }
 

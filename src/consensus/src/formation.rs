@@ -12,6 +12,12 @@
 //! - does not found either when one of the others holds a leader's entries already: it may have helped to elect that one;
 //! - founds only together with a majority of the founding set that knows of no cluster, and, as long as there is any
 //!   hope that the rest will answer, together with all.
+//!
+//! A founder that is a moment late finds the others with a log already, and looks like one that lost its disk. It is told apart by
+//! the others' word: each voter has a number for its life, from the start of its process to its end, and remembers
+//! whose lives it met before it had promised anything. Whoever says "I met this life of yours" has had an empty log since
+//! then, so nothing that it holds can rest on a promise of an earlier life. When all the others say so, or are empty still,
+//! there is nothing to have forgotten, and the late founder votes at once.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,6 +25,7 @@ use ringrift_config::NodeId;
 
 use crate::{
     error::list,
+    gate::founding_name,
     wire::{Greeting, Part},
 };
 
@@ -38,8 +45,44 @@ pub(crate) enum Step {
     Refuse(String),
 }
 
-/// What a voter with an empty disk does next. `patient` as long as those who did not answer may still do so.
-pub(crate) fn next_step(node: &NodeId, genesis: &BTreeSet<NodeId>, answers: &Answers, patient: bool) -> Step {
+/// A voter with an empty disk that looks for its way into a cluster.
+#[derive(Debug)]
+pub(crate) struct Newcomer<'a> {
+    node: &'a NodeId,
+    life: u64,
+    genesis: &'a BTreeSet<NodeId>,
+    founding: String,
+    /// Others that have had an empty log at some time since this life began: nothing that they hold can rest on a promise of
+    /// an earlier life.
+    clean: BTreeSet<NodeId>,
+}
+
+impl<'a> Newcomer<'a> {
+    /// `life` tells this process from an earlier one of the same name; `genesis` is whom it would found a cluster with,
+    /// itself included.
+    pub(crate) fn new(node: &'a NodeId, life: u64, genesis: &'a BTreeSet<NodeId>) -> Self {
+        Self { node, life, genesis, founding: founding_name(genesis), clean: BTreeSet::new() }
+    }
+
+    /// What to do next. `patient` as long as those who did not answer may still do so.
+    pub(crate) fn next_step(&mut self, answers: &Answers, patient: bool) -> Step {
+        let begins_alike = |greeting: &Greeting| greeting.cluster.split('-').next() == Some(&*self.founding);
+        for (who, greeting) in answers {
+            let empty = greeting.part == Part::Fresh || greeting.met.get(self.node) == Some(&self.life);
+            if empty && begins_alike(greeting) && greeting.genesis == *self.genesis {
+                self.clean.insert(who.clone());
+            }
+        }
+        let owes_nothing = self.genesis.iter().all(|voter| voter == self.node || self.clean.contains(voter));
+        if owes_nothing && answers.values().all(begins_alike) {
+            return Step::Found;
+        }
+        from_outside(self.node, self.genesis, answers, patient)
+    }
+}
+
+/// What a voter does next that may have lost its disk, for all that the others know.
+fn from_outside(node: &NodeId, genesis: &BTreeSet<NodeId>, answers: &Answers, patient: bool) -> Step {
     let clusters: BTreeMap<&str, BTreeSet<NodeId>> = answers
         .iter()
         .filter(|(_, greeting)| greeting.part == Part::Member)
@@ -157,6 +200,8 @@ mod tests {
             last: None,
             voters: VoterSets::default(),
             voters_at: None,
+            life: 0,
+            met: BTreeMap::new(),
         }
     }
 
@@ -175,7 +220,7 @@ mod tests {
     }
 
     fn step(genesis: &str, list: &[(&str, Greeting)], patient: bool) -> Step {
-        next_step(&id("a"), &set(genesis), &answers(list), patient)
+        Newcomer::new(&id("a"), 7, &set(genesis)).next_step(&answers(list), patient)
     }
 
     #[test]
@@ -206,6 +251,35 @@ mod tests {
         assert!(matches!(step("a b c", &[("b", begun), ("c", fresh())], false), Step::Wait(_)));
         let begun = Greeting { last: Some(LogPos { term: 0, index: 0 }), ..greeting(Part::Founder, "a b c", "f") };
         assert_eq!(step("a b c", &[("b", begun), ("c", fresh())], false), Step::Found);
+    }
+
+    #[test]
+    fn a_late_founder_is_told_from_one_that_lost_its_disk_by_all_others_that_met_it_before_they_began() {
+        let name = format!("{}-1", founding_name(&set("a b c")));
+        let begun = |life| Greeting {
+            cluster: name.clone(),
+            met: BTreeMap::from([(id("a"), life)]),
+            ..member(1, 5, &["a b c"], 0)
+        };
+        let fresh = || greeting(Part::Fresh, "a b c", &founding_name(&set("a b c")));
+        assert_eq!(step("a b c", &[("b", begun(7)), ("c", begun(7))], true), Step::Found);
+        assert_eq!(step("a b c", &[("b", begun(7)), ("c", fresh())], true), Step::Found);
+        let join = || Step::Join(name.clone());
+        assert_eq!(step("a b c", &[("b", begun(7)), ("c", begun(6))], true), join(), "c met an earlier life");
+        assert_eq!(step("a b c", &[("b", begun(7))], false), join(), "c may hold what an earlier life promised");
+        let unmet = Greeting { met: BTreeMap::new(), ..begun(7) };
+        assert_eq!(step("a b c", &[("b", begun(7)), ("c", unmet)], true), join());
+        let grown = Greeting { genesis: set("a b d"), ..begun(7) };
+        assert_eq!(step("a b c", &[("b", begun(7)), ("c", grown)], true), join(), "c began with others");
+
+        let (a, genesis) = (id("a"), set("a b c"));
+        let mut a = Newcomer::new(&a, 7, &genesis);
+        assert!(matches!(a.next_step(&answers(&[("b", fresh())]), true), Step::Wait(_)));
+        let later = answers(&[("b", Greeting { met: BTreeMap::new(), ..begun(7) }), ("c", begun(7))]);
+        assert_eq!(a.next_step(&later, true), Step::Found, "b was empty a moment ago");
+
+        let other = Greeting { cluster: "g-1".into(), ..begun(7) };
+        assert!(matches!(step("a b c", &[("b", begun(7)), ("c", other)], true), Step::Refuse(_)));
     }
 
     #[test]

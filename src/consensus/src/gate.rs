@@ -8,12 +8,12 @@ use std::{
 use ringrift_config::NodeId;
 use sha2::{Digest, Sha256};
 
-use crate::wire::Request;
+use crate::{store::Standing, wire::Request};
 
 /// How far this voter lets others in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Admission {
-    /// It does not know yet whether it founds a cluster or joins one: it promises nothing to anybody.
+    /// It does not know yet whether it founds a cluster or joins one, or is about to found one: it promises nothing to anybody.
     Asking,
     /// It lost its disk, or is new: it takes entries from leaders that cannot be outdated, and never votes.
     Joining {
@@ -79,8 +79,15 @@ pub(crate) struct Gate {
 }
 
 impl Gate {
-    pub(crate) fn new() -> Self {
-        Self { admission: Mutex::new(Admission::Asking) }
+    /// As far as this voter's past allows: who has a log is never taken for one without.
+    pub(crate) fn new(standing: &Standing) -> Self {
+        let admission = match standing {
+            // A founder writes its first entry before it lets anybody in.
+            Standing::Fresh | Standing::Founder { .. } => Admission::Asking,
+            Standing::Joining { cluster } => Admission::Joining { cluster: cluster.clone(), floor: None },
+            Standing::Member => Admission::Open,
+        };
+        Self { admission: Mutex::new(admission) }
     }
 
     pub(crate) fn admission(&self) -> Admission {

@@ -95,7 +95,7 @@ impl Consensus {
         }
 
         let (machine, feed) = Machine::new(store.clone());
-        let gate = Arc::new(Gate::new());
+        let gate = Arc::new(Gate::new(&store.mirror().standing));
         let cluster = {
             let (store, feed, gate, genesis) = (store.clone(), feed.clone(), gate.clone(), genesis.clone());
             Arc::new(move || names(&store, &feed, &gate, &genesis).sent().to_owned())
@@ -121,6 +121,8 @@ impl Consensus {
             feed: feed.clone(),
             gate: gate.clone(),
             heard: Heard::default(),
+            life: rand::random(),
+            met: Mutex::default(),
             arriving: Mutex::new(None),
         });
         let waiting = Arc::new(watch::Sender::new(Some("starting".to_owned())));
@@ -137,7 +139,7 @@ impl Consensus {
         tasks.spawn(observe::count_progress(service.clone(), progress.clone(), timers.heartbeat));
         let duties = Duties { service: service.clone(), status: status.clone(), changing: changing.clone(), timers };
         tasks.spawn(duties.run());
-        let enter = Enter { node, genesis, timers, links: links.clone(), raft, store, feed, gate, waiting };
+        let enter = Enter { service: service.clone(), timers, links: links.clone(), waiting };
         tasks.spawn(async move {
             if let Err(error) = enter.run().await {
                 tracing::error!(%error, "this voter cannot take part");
@@ -244,6 +246,11 @@ impl Consensus {
     /// Grows as long as Raft and the disk get on with their work, also when nothing is agreed on; for the watchdog.
     pub fn progress(&self) -> u64 {
         self.inner.progress.load(Ordering::Relaxed)
+    }
+
+    /// Makes the disk stand still for ever as far as this voter can tell: for the tests of the watchdog.
+    pub fn hang(&self) {
+        self.inner.service.store.hang();
     }
 
     /// Stops as if the power were cut: what is not on disk is lost, and nobody is told.

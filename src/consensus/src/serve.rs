@@ -1,6 +1,9 @@
 //! Answers to the other voters.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use bytes::{Bytes, BytesMut};
 use openraft::raft::{TransferLeaderRequest, VoteRequest};
@@ -19,12 +22,16 @@ use crate::{
 /// Everything that a request may need.
 pub(crate) struct Service {
     pub(crate) node: NodeId,
-    pub(crate) genesis: std::collections::BTreeSet<NodeId>,
+    pub(crate) genesis: BTreeSet<NodeId>,
     pub(crate) raft: Raft,
     pub(crate) store: Store,
     pub(crate) feed: Arc<Feed>,
     pub(crate) gate: Arc<Gate>,
     pub(crate) heard: Heard,
+    /// Tells this process from those that ran, or will run, under the same name.
+    pub(crate) life: u64,
+    /// The others' lives that this one met while it had no log and had promised nothing.
+    pub(crate) met: Mutex<BTreeMap<NodeId, u64>>,
     /// A snapshot that is arriving. One at a time: a second sender begins anew.
     pub(crate) arriving: Mutex<Option<Arriving>>,
 }
@@ -53,7 +60,7 @@ pub(crate) struct Arriving {
 }
 
 /// What this voter's cluster is called, as far as its log and state tell.
-pub(crate) fn names(store: &Store, feed: &Feed, gate: &Gate, genesis: &std::collections::BTreeSet<NodeId>) -> Names {
+pub(crate) fn names(store: &Store, feed: &Feed, gate: &Gate, genesis: &BTreeSet<NodeId>) -> Names {
     let agreed = feed.agreed();
     let mirror = store.mirror();
     let founding = match &mirror.standing {
@@ -131,14 +138,18 @@ impl Service {
         }
     }
 
+    pub(crate) fn met(&self) -> MutexGuard<'_, BTreeMap<NodeId, u64>> {
+        self.met.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Who this voter is, and how far.
     pub(crate) async fn greeting(&self) -> Result<Greeting, String> {
         let names = self.names();
         let part = match self.gate.admission() {
-            Admission::Asking => Part::Fresh,
+            Admission::Asking if self.store.mirror().standing == Standing::Fresh => Part::Fresh,
             Admission::Joining { .. } => Part::Joining,
             Admission::Open if names.agreed.is_some() => Part::Member,
-            Admission::Open => Part::Founder,
+            Admission::Asking | Admission::Open => Part::Founder,
         };
         // From Raft itself and not from what it last published, and the end of the log after that: who asks relies on both
         // when it votes again.
@@ -156,6 +167,8 @@ impl Service {
             last: last.map(Into::into),
             voters: voters.membership().into(),
             voters_at: voters.log_id().map(Into::into),
+            life: self.life,
+            met: self.met().clone(),
         })
     }
 

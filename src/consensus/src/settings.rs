@@ -35,7 +35,7 @@ impl Default for Timers {
         Self {
             heartbeat: Duration::from_millis(200),
             election_min: Duration::from_millis(800),
-            election_max: Duration::from_millis(1600),
+            election_max: Duration::from_millis(1200),
         }
     }
 }

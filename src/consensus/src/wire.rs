@@ -2,7 +2,7 @@
 //!
 //! One byte with the version of this language, then `MessagePack` with field names.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use openraft::raft::{AppendEntriesRequest, AppendEntriesResponse, VoteRequest, VoteResponse};
@@ -127,6 +127,12 @@ pub(crate) struct Greeting {
     /// The newest voter sets in its log, and where they stand.
     pub(crate) voters: VoterSets,
     pub(crate) voters_at: Option<LogPos>,
+    /// Tells this process from those that ran, or will run, under the same name.
+    #[serde(default)]
+    pub(crate) life: u64,
+    /// The others' lives that this one met while it had no log and had promised nothing.
+    #[serde(default)]
+    pub(crate) met: BTreeMap<NodeId, u64>,
 }
 
 /// How a voter stands to its cluster.

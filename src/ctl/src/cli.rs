@@ -8,8 +8,10 @@ use clap::{Args, Parser, Subcommand};
 use ringrift_config::NodeId;
 
 use crate::command::{
-    completions::CompletionsArgs, events::EventsArgs, hosts::HostsCommand, leader::LeaderCommand, man::ManArgs,
-    monitor::MonitorArgs, nodes::NodesCommand, snapshot::SnapshotCommand, token::TokenCommand,
+    cluster::ClusterCommand, completions::CompletionsArgs, components::HealthCommand, daemons::DaemonsArgs,
+    data::DataCommand, db::DbCommand, doctor::DoctorArgs, events::EventsArgs, health_check::HealthCheckArgs,
+    hosts::HostsCommand, jobs::JobsCommand, leader::LeaderCommand, logs::LogsArgs, man::ManArgs, models::ModelsCommand,
+    monitor::MonitorArgs, nodes::NodesCommand, snapshot::SnapshotCommand, ssh::SshCommand, token::TokenCommand,
 };
 
 /// Looks after a RingRift cluster: asks its daemons, ringrift-p2p, how they are, and tells them what to do.
@@ -135,6 +137,49 @@ Examples:
     )]
     Snapshot(SnapshotCommand),
 
+    /// Promote models, and see on which nodes they are
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  ringriftctl models list
+  ringriftctl models promote best.pth --config hex8_2p --elo 1612
+  ringriftctl models verify --all-nodes
+  ringriftctl models rollback hex8_2p"
+    )]
+    Models(ModelsCommand),
+
+    /// Ask for jobs, see where they run and why, stop them
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  ringriftctl jobs list
+  ringriftctl jobs submit selfplay --config hex8_2p num_games=500
+  ringriftctl jobs why selfplay-3k9x0a7c2m
+  ringriftctl jobs logs selfplay-3k9x0a7c2m --follow"
+    )]
+    Jobs(JobsCommand),
+
+    /// Show the work queue: what waits, what was given to nodes, and how much room is left
+    #[command(after_help = "\
+Examples:
+  ringriftctl queue
+  ringriftctl queue --json | jq .backpressure")]
+    Queue,
+
+    /// Check, repair, back up and restore the game databases of this machine; asks no daemon
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  ringriftctl db check --db data/games/selfplay.db
+  ringriftctl db repair data/games/selfplay.db --dry-run
+  ringriftctl db backup --output backup_$(date +%Y%m%d).tar.zst
+  ringriftctl db restore backup_20261127.tar.zst --db selfplay.db"
+    )]
+    Db(DbCommand),
+
     /// Make a node read its hosts file and settings again
     ///
     /// The same as `systemctl reload ringrift-p2p` there. A changed list of voters is taken over by the whole cluster, one
@@ -145,13 +190,14 @@ Examples:
   ringriftctl reload backbone-2   another node, asked through this machine's daemon")]
     Reload(NodeArg),
 
-    /// Read and check the hosts file; asks no daemon
+    /// Read, check and change the hosts file
     #[command(
         subcommand,
         after_help = "\
 Examples:
   ringriftctl hosts list
   ringriftctl hosts show gpu-3
+  ringriftctl hosts set gpu-3 status=maintenance
   ringriftctl hosts check new_hosts.yaml && cp new_hosts.yaml /etc/ringrift-p2p/distributed_hosts.yaml"
     )]
     Hosts(HostsCommand),
@@ -166,12 +212,88 @@ Examples:
     )]
     Token(TokenCommand),
 
-    /// Show whether a node is well, component by component
+    /// Check over SSH whether every node is fit for its work; with NODE, what its daemon says of itself
+    ///
+    /// One line for each node: PyTorch in its environment, GPUs, driver, disk, clock, and ports in both directions. What is wrong
+    /// stands below with what mends it. Warnings do not make it fail.
+    #[command(
+        subcommand_required = false,
+        args_conflicts_with_subcommands = true,
+        after_help = "\
+Examples:
+  ringriftctl health                            every node
+  ringriftctl health --nodes gpu-1 gpu-2        these nodes
+  ringriftctl health --fix --dry-run            the repairs that would be done
+  ringriftctl health gpu-3                      the components of one daemon, asked through this machine's
+  ringriftctl health components --all-nodes     the training pipeline, node by node"
+    )]
+    Health {
+        #[command(subcommand)]
+        command: Option<HealthCommand>,
+        #[command(flatten)]
+        args: HealthArgs,
+    },
+
+    /// Make room on this machine's disk: what is old goes to a trash, and is deleted after a while; asks no daemon
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  ringriftctl data cleanup --keep-days 7 --dry-run   what would go, with sizes
+  ringriftctl data cleanup --keep-days 7
+  ringriftctl data archive --output old_20261128.tar.zst --keep-days 30
+  ringriftctl data restore 20261128T120000Z          take back what a cleanup moved away"
+    )]
+    Data(DataCommand),
+
+    /// See, start, stop and restart the daemons of many nodes
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  ringriftctl cluster check
+  ringriftctl cluster start
+  ringriftctl cluster restart
+  ringriftctl cluster stop --node gpu-3"
+    )]
+    Cluster(ClusterCommand),
+
+    /// Make and check the way to every node by SSH
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  ringriftctl ssh setup --dry-run
+  ringriftctl ssh check"
+    )]
+    Ssh(SshCommand),
+
+    /// Show the journals of many nodes, merged by time
+    ///
+    /// Over SSH. Times are shown in UTC, by each node's own clock.
     #[command(after_help = "\
 Examples:
-  ringriftctl health          the daemon of this machine
-  ringriftctl health gpu-3    another node, asked through this machine's daemon")]
-    Health(NodeArg),
+  ringriftctl logs                                          the newest entries of every daemon
+  ringriftctl logs --node gpu-3 --since -1h
+  ringriftctl logs --unit 'ringrift-selfplay@*' --follow    what jobs write, as they write it")]
+    Logs(LogsArgs),
+
+    /// Show the subsystems of every daemon, and when each last made progress
+    #[command(after_help = "\
+Examples:
+  ringriftctl daemons
+  ringriftctl daemons --node gpu-3 --json | jq '.nodes[].subsystems[] | select(.stuck)'")]
+    Daemons(DaemonsArgs),
+
+    /// Say what is wrong with the cluster, what explains most first, and what mends it
+    ///
+    /// Walks the runbook's troubleshooting: daemons that do not answer, a missing leader, nodes that are down and why, voters that
+    /// differ, wrong addresses, and what daemons say of their components. Changes nothing.
+    #[command(after_help = "\
+Examples:
+  ringriftctl doctor
+  ringriftctl doctor --json | jq '.findings[0]'")]
+    Doctor(DoctorArgs),
 
     /// Print a completion script for a shell
     #[command(after_help = "\
@@ -187,6 +309,17 @@ Examples:
   ringriftctl man | man -l -
   ringriftctl man --dir /usr/local/share/man/man1")]
     Man(ManArgs),
+}
+
+/// One daemon, or every node.
+#[derive(Debug, Args)]
+pub(crate) struct HealthArgs {
+    /// A node whose daemon is asked, through the daemon at --api
+    #[arg(value_name = "NODE", conflicts_with_all = ["nodes", "roles", "fix"])]
+    pub(crate) node: Option<NodeId>,
+
+    #[command(flatten)]
+    pub(crate) check: HealthCheckArgs,
 }
 
 /// Which node a request is about.
@@ -207,13 +340,18 @@ Examples:
   ringriftctl monitor --watch                          look at it for a while
   ringriftctl events --follow                          what is happening?
   ringriftctl nodes cordon gpu-3 --reason 'new disk'   keep new work away from a node
+  ringriftctl models promote best.pth --config hex8_2p --elo 1612   give every node a new model
   ringriftctl --api gpu-3 --json status | jq .term     another node's view, for a program
 
 Exit codes:
   0  done; status, monitor, leader and voters: and a leader and a quorum exist
-  1  failed or refused; health: the node is not well; hosts check: the file has errors
+  1  failed or refused; health: the node is not well; hosts check: the file has errors;
+     hosts add, remove: a step was not done; data: a file stayed that was to go;
+     models: a file is wrong, or a node did not get it; db: a database or an archive is not right,
+     or was left as it was; cluster, ssh: a node is not as it should be
   2  the command line makes no sense
-  3  the daemon, or the node asked through it, was not reached or did not answer in time
+  3  the daemon, or the node asked through it, was not reached or did not answer in time;
+     cluster, ssh: all that is wrong is that nodes were not reached
   4  the cluster token is missing or not accepted
   5  there is no leader, or the quorum is lost
 

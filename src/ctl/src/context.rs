@@ -1,11 +1,11 @@
 use std::{io::IsTerminal as _, path::PathBuf, time::Duration};
 
 use ringrift_api::Client;
-use ringrift_config::NodeId;
+use ringrift_config::{HostsFile, NodeId};
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use serde_json::Value;
 
-use crate::{cli::Global, exit::Exit, failure::Failure, paint::Paint, token_source};
+use crate::{cli::Global, command, exit::Exit, failure::Failure, paint::Paint, token_source};
 
 /// What every command works with.
 #[derive(Debug)]
@@ -50,9 +50,19 @@ impl Context {
         })
     }
 
+    /// How long a request may take.
+    pub(crate) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
     /// Whether the output is for somebody who sits in front of it.
     pub(crate) fn is_interactive(&self) -> bool {
         !self.json && std::io::stdout().is_terminal() && std::io::stdin().is_terminal()
+    }
+
+    /// The hosts file that is meant, read.
+    pub(crate) fn hosts(&self) -> Result<HostsFile, Failure> {
+        command::hosts::load(&self.hosts_file()?)
     }
 
     /// The hosts file that is meant.

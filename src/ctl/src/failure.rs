@@ -90,6 +90,7 @@ fn exit_of(error: &ClientError) -> Exit {
             | ErrorCode::Refused
             | ErrorCode::Conflict
             | ErrorCode::Overloaded
+            | ErrorCode::QueueFull
             | ErrorCode::Internal => Exit::Failed,
         },
     }
@@ -123,6 +124,7 @@ fn advice(error: &ClientError) -> Option<&'static str> {
                 "`ringriftctl status` shows whether that node is alive and through whom it is reached."
             }
             ErrorCode::Overloaded => "Try again in a few seconds.",
+            ErrorCode::QueueFull => "`ringriftctl queue` shows what is in it.",
             ErrorCode::Internal => "The daemon's log has more: `journalctl -u ringrift-p2p`.",
             ErrorCode::Unauthorized
             | ErrorCode::NotFound

@@ -1,15 +1,20 @@
 //! `ringriftctl`: the operator's tool. Asks the daemons over HTTP and shows what they say.
 
 mod age;
+mod bytes;
 mod cli;
 mod command;
+mod confirm;
 mod context;
 mod exit;
 mod failure;
+mod fleet;
 mod paint;
+mod progress;
 mod report;
 mod table;
 mod token_source;
+mod waiting;
 
 use std::process::ExitCode;
 
@@ -42,17 +47,31 @@ async fn run(context: Context, command: Command) -> Result<Exit, Failure> {
     let report = match command {
         Command::Monitor(args) => return command::monitor::run(&context, args).await,
         Command::Events(args) => return command::events::run(&context, args).await,
-        Command::Completions(args) => return command::completions::run(&args),
-        Command::Man(args) => return command::man::run(&args),
+        Command::Jobs(args) => return command::jobs::run(&context, args).await,
+        Command::Cluster(args) => return command::cluster::run(&context, args).await,
+        Command::Ssh(args) => return command::ssh::run(&context, args).await,
+        Command::Logs(args) => return command::logs::run(&context, args).await,
+        Command::Daemons(args) => command::daemons::run(&context, &args).await?,
+        Command::Doctor(args) => command::doctor::run(&context, &args).await?,
+        Command::Queue => command::queue::run(&context).await?,
         Command::Status(args) => command::status::run(&context, args.node.as_ref()).await?,
         Command::Nodes(args) => command::nodes::run(&context, args).await?,
         Command::Voters => command::voters::run(&context).await?,
         Command::Leader { command } => command::leader::run(&context, command.unwrap_or_default()).await?,
         Command::Snapshot(args) => command::snapshot::run(&context, args).await?,
         Command::Reload(args) => command::reload::run(&context, args.node.as_ref()).await?,
-        Command::Hosts(args) => command::hosts::run(&context, args)?,
+        Command::Models(args) => command::models::run(&context, args).await?,
+        Command::Db(args) => command::db::run(&context, args).await?,
+        Command::Hosts(args) => command::hosts::run(&context, args).await?,
         Command::Token(args) => command::token::run(args)?,
-        Command::Health(args) => command::health::run(&context, args.node.as_ref()).await?,
+        Command::Completions(args) => command::completions::run(&args),
+        Command::Man(args) => command::man::run(&args)?,
+        Command::Health { command: Some(command), .. } => command::components::run(&context, command).await?,
+        Command::Health { command: None, args } => match &args.node {
+            Some(node) => command::health::run(&context, node).await?,
+            None => command::health_check::run(&context, &args.check).await?,
+        },
+        Command::Data(args) => command::data::run(&context, args).await?,
     };
     report.print(context.json)?;
     Ok(report.exit)
@@ -68,7 +87,11 @@ fn refuse(error: &clap::Error) -> Exit {
     }
     if std::env::args_os().any(|a| a == "--json") {
         let text = error.to_string();
-        let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+        let message = match error.kind() {
+            // clap shows the help, whose first line is no error.
+            ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => "a command is missing",
+            _ => text.lines().next().unwrap_or_default().trim_start_matches("error: "),
+        };
         Failure::new(Exit::Usage, message).advise("`ringriftctl --help` shows what there is.").print(true);
     } else {
         let _ = error.print();

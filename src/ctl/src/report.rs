@@ -1,6 +1,11 @@
 use std::io::{self, Write as _};
 
+use rustix::{
+    event::{PollFd, PollFlags, poll},
+    io::Errno,
+};
 use serde_json::Value;
+use tokio::sync::oneshot;
 
 use crate::{exit::Exit, failure::Failure};
 
@@ -44,6 +49,23 @@ pub(crate) fn print_on(text: &str) -> Result<Reader, Failure> {
         Ok(()) => Ok(Reader::Listens),
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Reader::Gone),
         Err(error) => Err(Failure::local("cannot write the output", &error)),
+    }
+}
+
+/// Ends when nobody reads standard output any more, also while there is nothing to write. A file always has a reader.
+pub(crate) async fn reader_gone() {
+    let (gone, told) = oneshot::channel();
+    // A thread that waits in the kernel and ends with the process: there is no other safe way to wait for this alone.
+    std::thread::spawn(move || {
+        let out = io::stdout();
+        // An error is reported without being asked for, and a pipe whose reading end is closed has one (poll(2)).
+        let mut watched = [PollFd::new(&out, PollFlags::empty())];
+        while poll(&mut watched, None) == Err(Errno::INTR) {}
+        gone.send(())
+    });
+    // A closed channel would mean that the thread is gone, and says nothing of the reader.
+    if told.await.is_err() {
+        std::future::pending::<()>().await;
     }
 }
 

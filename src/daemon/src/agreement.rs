@@ -71,6 +71,11 @@ impl Part {
             Self::Worker => "worker",
         }
     }
+
+    /// Whether a node of this `role` gives its vote.
+    pub(crate) fn votes(role: &str) -> bool {
+        [Self::Leader, Self::Follower, Self::Candidate].iter().any(|part| part.as_str() == role)
+    }
 }
 
 impl Agreement {
@@ -85,6 +90,11 @@ impl Agreement {
 
     pub(crate) fn stop(&self) -> &CancellationToken {
         &self.stop
+    }
+
+    /// What reads from a voter while this node is none.
+    pub(crate) fn follower(&self) -> &Follower {
+        &self.follower
     }
 
     /// Begins to take part in Raft.
@@ -107,7 +117,18 @@ impl Agreement {
     pub(crate) fn voting(&self) -> Option<(Consensus, RaftStatus)> {
         let consensus = self.consensus()?;
         let status = consensus.status().borrow().clone();
-        status.voters.contains(&self.node).then_some((consensus, status))
+        (status.voters.contains(&self.node) && !self.was_taken_out(&status)).then_some((consensus, status))
+    }
+
+    /// Whether a voter told this node, in this run, of newer voters without it than its own log knows. Nobody feeds a log
+    /// whose node was taken out while it was away.
+    fn was_taken_out(&self, own: &RaftStatus) -> bool {
+        let followed = self.follower.status();
+        let followed = followed.borrow();
+        followed.staleness().is_some()
+            && followed.applied > own.voter_config_index
+            && !followed.voters.is_empty()
+            && !followed.voters.contains(&self.node)
     }
 
     /// The newest agreed state that this node holds.
@@ -204,6 +225,6 @@ impl Changes {
     }
 }
 
-/// After this long without news of it a leader is shown as none. Above the longest election (1.6 s by default) and the
+/// After this long without news of it a leader is shown as none. Above the longest election (1.2 s by default) and the
 /// watch stream's heartbeat (1 s), so that a healthy cluster never flickers.
-const LEADER_FORGOTTEN: Duration = Duration::from_secs(5);
+pub(crate) const LEADER_FORGOTTEN: Duration = Duration::from_secs(5);

@@ -1,16 +1,24 @@
 //! What the leader alone does: it writes down who came, died and left.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use ringrift_config::NodeId;
 use ringrift_consensus::RaftStatus;
 use ringrift_members::State;
 use ringrift_state::{Agreed, Command, NewEvent, kind};
+use ringrift_systemd::Hang;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::{agreement::Part, node::Shared, view::epoch_ms};
+use crate::{
+    agreement::Part, conflicts::NODE_ID_CONFLICT, models::distribution, node::Shared, supervised::LEADER,
+    view::epoch_ms,
+};
 
 /// A leader judges nobody before it has led for this long: until then its picture of the members may be the one it had
 /// while it was cut off. Above the 8 s in which every node sees a death.
@@ -42,30 +50,47 @@ impl Recorded {
 }
 
 /// Runs on every node and acts on the one that leads.
-pub(crate) async fn run(shared: Shared, shutdown: CancellationToken) {
+pub(crate) async fn run(shared: Shared, hang: Hang, shutdown: CancellationToken) {
     let mut tick = interval(LOOK_EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     // The term whose election this node has written down.
     let mut announced = 0;
     // Since when the voters in force are not those that were written down.
     let mut unwritten: Option<Instant> = None;
+    // Conflicts of ids that are written down and go on.
+    let mut known_conflicts: BTreeSet<NodeId> = BTreeSet::new();
+    let mut distributions = distribution::Watching::new();
     loop {
         tokio::select! {
             _ = tick.tick() => {}
             () = shutdown.cancelled() => return,
         }
+        hang.point(LEADER).await;
         shared.heartbeats.leader.beat();
-        let Some((consensus, status)) = shared.agreement.voting() else { continue };
-        let leadership = shared.agreement.leadership();
-        if leadership.part != Part::Leader {
+        let leads = shared.agreement.leadership().part == Part::Leader;
+        let Some((consensus, status)) = shared.agreement.voting().filter(|_| leads) else {
+            distributions.clear();
             continue;
-        }
+        };
+        distribution::judge(&shared, &consensus, &mut distributions).await;
         let mut events = Vec::new();
         if announced != status.term {
             events.push(NewEvent::leader_elected(shared.node(), status.term, epoch_ms()));
         }
         let led_for = status.led_since.map(|at| at.elapsed()).unwrap_or_default();
         events.extend(changes(&recorded(&consensus.agreed()), &states(&shared), led_for >= JUDGE_AFTER, epoch_ms()));
+        let conflicts = shared.picture().conflicts();
+        known_conflicts.retain(|node| conflicts.contains_key(node));
+        if announced != status.term {
+            // What goes on since an earlier leader wrote it down.
+            let agreed = consensus.agreed();
+            let written = |s: &String| {
+                agreed.state.events.iter().any(|e| e.event.kind == NODE_ID_CONFLICT && e.event.message == *s)
+            };
+            known_conflicts.extend(conflicts.iter().filter(|(_, s)| written(s)).map(|(node, _)| node.clone()));
+        }
+        let news = conflicts.iter().filter(|(node, _)| !known_conflicts.contains(*node));
+        events.extend(news.map(|(node, s)| NewEvent::new(NODE_ID_CONFLICT, s, epoch_ms()).about(node)));
         let in_force = agreed_differs(&consensus.agreed(), &status);
         unwritten = in_force.as_ref().and(unwritten.or_else(|| Some(Instant::now())));
         if let Some(command) = in_force
@@ -77,9 +102,16 @@ pub(crate) async fn run(shared: Shared, shutdown: CancellationToken) {
         for event in events {
             info!(event = %event.kind, about = event.node.as_ref().map(tracing::field::display), "{}", event.message);
             let is_election = event.kind == kind::LEADER_ELECTED;
+            let conflict = event.node.clone().filter(|_| event.kind == NODE_ID_CONFLICT);
             match consensus.propose(Command::Record { event }).await {
-                Ok(_) if is_election => announced = status.term,
-                Ok(_) => {}
+                Ok(_) => {
+                    if is_election {
+                        announced = status.term;
+                    }
+                    known_conflicts.extend(conflict);
+                    // A thousand nodes that join at once are a thousand round trips, and each of them is progress.
+                    shared.heartbeats.leader.beat();
+                }
                 Err(error) => {
                     // The next look, here or on the next leader, finds the same difference again.
                     warn!(%error, "could not write an event down");

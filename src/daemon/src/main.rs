@@ -1,13 +1,19 @@
 //! `ringrift-p2p`: the daemon that runs on every node of a self-play training cluster.
 
 mod agreement;
+mod ask;
 mod book;
 mod check;
+mod conflicts;
 mod dev;
 mod dispatch;
 mod facts;
+mod gpus;
 mod http;
+mod jobs;
 mod leader;
+mod man;
+mod models;
 mod node;
 mod peers;
 mod publisher;
@@ -15,13 +21,14 @@ mod recover;
 mod reload;
 mod run;
 mod start;
+mod supervised;
 mod view;
 mod voters;
 mod wire;
 
-use std::process::ExitCode;
+use std::{io::Write as _, process::ExitCode};
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 use ringrift_systemd::Listeners;
 
 /// The control plane of a self-play training cluster: one daemon per node, one leader among 3 to 9 voters
@@ -51,9 +58,16 @@ enum Command {
     Dev(dev::Args),
     /// Bring a cluster back whose majority of voters is lost for good, from this node's state (see docs/operations.md)
     Recover(recover::Args),
+    /// Write the manual pages into a folder
+    Man(man::Args),
 }
 
 fn main() -> ExitCode {
+    // Before anything else: a job's shim is a small process, and no daemon.
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments.next().is_some_and(|first| first == jobs::SHIM) {
+        return ringrift_jobs::shim(arguments);
+    }
     let cli = Cli::parse();
     // Before any thread exists: it takes the passed sockets out of the environment.
     let passed = match (&cli.command, Listeners::from_environment()) {
@@ -68,10 +82,12 @@ fn main() -> ExitCode {
     };
     let result = runtime.block_on(async {
         match cli.command {
-            Command::Run(args) => run::run(args, passed).await,
+            // It holds all that a node is made of: too much for a stack.
+            Command::Run(args) => Box::pin(run::run(args, passed)).await,
             Command::CheckConfig(args) => check::run(&args),
             Command::Dev(args) => dev::run(&args).await,
             Command::Recover(args) => recover::run(&args),
+            Command::Man(args) => man::run(&args, Cli::command()),
         }
     });
     // Whatever had to reach the disk or a peer was awaited. A thread that still reads standard input must not hold the exit
@@ -84,6 +100,33 @@ fn main() -> ExitCode {
 }
 
 fn failure(error: &anyhow::Error) -> ExitCode {
-    eprintln!("ringrift-p2p: {error:#}");
+    // Whoever reads standard error may be gone, as `tee` is after a Ctrl-C.
+    let _ = writeln!(std::io::stderr(), "ringrift-p2p: {}", sentence(error));
     ExitCode::FAILURE
+}
+
+/// An error and what led to it, without repeating what is said already: many errors show their source themselves.
+fn sentence(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |said, next| {
+        if said.is_empty() {
+            next
+        } else if said.contains(&next) {
+            said
+        } else {
+            said + ": " + &next
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_told_once_with_what_led_to_it() {
+        let error = anyhow::anyhow!("no such file").context("cannot read a").context("cannot start");
+        assert_eq!(sentence(&error), "cannot start: cannot read a: no such file");
+        let error = anyhow::anyhow!("no level").context("log filter `x`: no level; expected `info`");
+        assert_eq!(sentence(&error), "log filter `x`: no level; expected `info`");
+    }
 }

@@ -1,6 +1,8 @@
 //! One running node: what its parts share, and how they are started and stopped.
 
 use std::{
+    collections::BTreeSet,
+    net::IpAddr,
     ops::Deref,
     sync::{
         Arc, OnceLock,
@@ -15,37 +17,50 @@ use axum::{
     extract::Request,
     response::{IntoResponse as _, Response},
 };
-use ringrift_config::{HostsFile, NodeId, Settings};
+use ringrift_config::{Flags, Host, HostsFile, NodeId, Settings, StartPlan};
 use ringrift_consensus::Committed;
-use ringrift_health::Sampler;
+use ringrift_health::{PipelineSampler, Sampler};
 use ringrift_link::Links;
 use ringrift_members::Members;
+use ringrift_schedule::{Scheduler, View};
 use ringrift_state::Command;
 use ringrift_systemd::{Heartbeat, Supervisor};
 use tokio::sync::{Mutex, watch};
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use crate::{
     agreement::Agreement,
     book::Book,
+    conflicts::Conflicts,
     facts::NodeFacts,
     http::{auth::Caller, error::ApiError},
+    jobs::{self, Desk, Jobs},
+    models::Models,
+    supervised::{LEADER, LIMIT, PUBLISHER, SCHEDULER},
     view::{Picture, Snapshot, Snapshots, epoch_seconds},
 };
+
+/// How often the pipeline's files are looked at: their limits are hours, and a count of all games takes its time.
+const LOOK_AT_PIPELINE_EVERY: Duration = Duration::from_secs(30);
 
 /// A handle to the running node; clones are cheap.
 #[derive(Clone)]
 pub(crate) struct Shared(Arc<Inner>);
 
-/// What the parts of a node share. Each field says who changes it.
-pub(crate) struct Inner {
-    node: NodeId,
+/// What a node is made of, in the order in which it is made. Each field says who changes it.
+pub(crate) struct Parts {
+    pub(crate) node: NodeId,
+    /// Drawn at start: tells this run from an earlier one and from another machine.
     pub(crate) instance: u64,
-    started: Instant,
-    /// Never changes while the process lives.
-    settings: Arc<Settings>,
+    /// The command line: what it says of settings wins over files that are read again.
+    pub(crate) flags: Flags,
+    /// Replaced by a reload, which changes some of them alone ([`Settings::reread`]).
+    pub(crate) settings: ArcSwap<Settings>,
     /// Replaced by a reload.
-    hosts: ArcSwapOption<HostsFile>,
+    pub(crate) hosts: ArcSwapOption<HostsFile>,
+    /// The voters that the file or the settings name; replaced by a reload. Who really votes is agreed upon.
+    pub(crate) named_voters: ArcSwap<BTreeSet<NodeId>>,
     /// Replaced by the publisher, which also hands it to gossip.
     pub(crate) facts: ArcSwap<NodeFacts>,
     pub(crate) book: Arc<Book>,
@@ -53,9 +68,22 @@ pub(crate) struct Inner {
     pub(crate) members: Members<NodeFacts>,
     pub(crate) agreement: Arc<Agreement>,
     pub(crate) sampler: Sampler,
+    /// Looks at the GPUs, which no watchdog watches: a daemon that is started anew meets the same hung driver.
+    pub(crate) gpus: ringrift_gpu::Sampler,
     pub(crate) supervisor: Supervisor,
+    /// Or why this node has no part in models.
+    pub(crate) models: Result<Models, String>,
+    pub(crate) jobs: Jobs,
+}
+
+/// The parts, and what they tell each other.
+pub(crate) struct Inner {
+    parts: Parts,
+    started: Instant,
     pub(crate) heartbeats: Heartbeats,
     snapshots: Snapshots,
+    /// Where the leader decides about jobs.
+    pub(crate) desk: Desk,
     /// Counts whatever the agreed state or the leadership did; readers that follow events wait on it.
     changes: watch::Sender<u64>,
     leader_changes: AtomicU64,
@@ -63,32 +91,20 @@ pub(crate) struct Inner {
     stopping: AtomicBool,
     /// One reload at a time.
     pub(crate) reloading: Mutex<()>,
+    /// Ids that this node has seen used by two machines.
+    pub(crate) conflicts: Conflicts,
+    /// Why the last reload was refused; shown until one succeeds.
+    pub(crate) reload_refused: ArcSwapOption<String>,
     router: OnceLock<Router>,
+    pipeline: OnceLock<PipelineSampler>,
 }
 
 /// The heartbeats of the daemon's own loops.
 pub(crate) struct Heartbeats {
     pub(crate) leader: Heartbeat,
     pub(crate) publisher: Heartbeat,
+    pub(crate) scheduler: Heartbeat,
 }
-
-/// What a node is made of, in the order in which it is made.
-pub(crate) struct Parts {
-    pub(crate) node: NodeId,
-    pub(crate) instance: u64,
-    pub(crate) settings: Arc<Settings>,
-    pub(crate) hosts: Option<Arc<HostsFile>>,
-    pub(crate) facts: NodeFacts,
-    pub(crate) book: Arc<Book>,
-    pub(crate) links: Links,
-    pub(crate) members: Members<NodeFacts>,
-    pub(crate) agreement: Arc<Agreement>,
-    pub(crate) sampler: Sampler,
-    pub(crate) supervisor: Supervisor,
-}
-
-/// The silence that a loop of the daemon itself is allowed; they go round at least once a second.
-const LOOP_LIMIT: Duration = Duration::from_secs(15);
 
 impl Deref for Shared {
     type Target = Inner;
@@ -98,39 +114,52 @@ impl Deref for Shared {
     }
 }
 
+impl Deref for Inner {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.parts
+    }
+}
+
 impl Shared {
     pub(crate) fn new(parts: Parts) -> Self {
         let heartbeats = Heartbeats {
-            leader: parts.supervisor.register("leader", LOOP_LIMIT),
-            publisher: parts.supervisor.register("publisher", LOOP_LIMIT),
+            leader: parts.supervisor.register(LEADER, LIMIT),
+            publisher: parts.supervisor.register(PUBLISHER, LIMIT),
+            scheduler: parts.supervisor.register(SCHEDULER, LIMIT),
         };
         Self(Arc::new(Inner {
-            node: parts.node,
-            instance: parts.instance,
+            parts,
             started: Instant::now(),
-            settings: parts.settings,
-            hosts: ArcSwapOption::new(parts.hosts),
-            facts: ArcSwap::from_pointee(parts.facts),
-            book: parts.book,
-            links: parts.links,
-            members: parts.members,
-            agreement: parts.agreement,
-            sampler: parts.sampler,
-            supervisor: parts.supervisor,
             heartbeats,
             snapshots: Snapshots::default(),
+            desk: Desk::default(),
             changes: watch::Sender::new(0),
             leader_changes: AtomicU64::new(0),
             ready: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
             reloading: Mutex::new(()),
+            conflicts: Conflicts::default(),
+            reload_refused: ArcSwapOption::empty(),
             router: OnceLock::new(),
+            pipeline: OnceLock::new(),
         }))
     }
 
     /// The router that serves what this node is asked for under its own name.
     pub(crate) fn set_router(&self, router: Router) {
         let _ = self.router.set(router);
+    }
+
+    /// Looks at the pipeline's files from now on, where the hosts file in force says that they are.
+    pub(crate) fn watch_pipeline(&self, stop: CancellationToken) {
+        let shared = self.clone();
+        let folders = move || {
+            let hosts = shared.hosts();
+            jobs::folders(&shared.settings(), hosts.as_ref().and_then(|hosts| hosts.hosts.get(shared.node())))
+        };
+        let _ = self.pipeline.set(PipelineSampler::start(folders, LOOK_AT_PIPELINE_EVERY, stop));
     }
 
     /// Answers a request that was addressed to this node by its name.
@@ -148,8 +177,21 @@ impl Inner {
         &self.node
     }
 
-    pub(crate) fn settings(&self) -> &Arc<Settings> {
-        &self.settings
+    /// The settings in force.
+    pub(crate) fn settings(&self) -> Arc<Settings> {
+        self.settings.load_full()
+    }
+
+    /// Puts settings in force that were read again.
+    pub(crate) fn set_settings(&self, settings: Settings) {
+        self.settings.store(Arc::new(settings));
+        self.jobs.look_now();
+        self.snapshots.forget();
+    }
+
+    /// This node's models, if it has a part in them.
+    pub(crate) fn models(&self) -> Result<&Models, ApiError> {
+        self.models.as_ref().map_err(|why| ApiError::Overloaded(format!("{} has no part in models: {why}", self.node)))
     }
 
     /// The hosts file as it was last loaded.
@@ -157,18 +199,43 @@ impl Inner {
         self.hosts.load_full()
     }
 
-    /// Puts a newly loaded hosts file in force.
-    pub(crate) fn set_hosts(&self, hosts: Arc<HostsFile>) {
-        let known = known_nodes(&hosts, &self.node);
+    /// The voters that this node's file or settings name.
+    pub(crate) fn named_voters(&self) -> Arc<BTreeSet<NodeId>> {
+        self.named_voters.load_full()
+    }
+
+    /// Puts a newly loaded hosts file in force, and what it means for this node.
+    pub(crate) fn set_hosts(&self, hosts: Arc<HostsFile>, plan: &StartPlan) {
         self.book.set_hosts(Some(hosts.clone()));
         self.hosts.store(Some(hosts));
-        self.members.set_known(known);
+        self.named_voters.store(Arc::new(plan.voters.clone()));
+        self.members.set_known(plan.known.clone());
         self.snapshots.forget();
     }
 
     /// Whether the hosts file names the node or it was ever seen.
     pub(crate) fn knows(&self, node: &NodeId) -> bool {
         self.members.table().get(node).is_some() || self.hosts().is_some_and(|h| h.hosts.contains_key(node))
+    }
+
+    /// Whether an address is one that the hosts file or a node itself names, or this machine's loopback.
+    pub(crate) fn is_own_address(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        let is = |text: &str| text.parse().is_ok_and(|named: IpAddr| named.to_canonical() == address);
+        let in_file = || {
+            self.hosts().is_some_and(|hosts| {
+                let named = |host: &Host| {
+                    host.tailscale_ip.as_deref().is_some_and(is) || host.dial_host().as_deref().is_some_and(is)
+                };
+                hosts.hosts.values().any(named)
+            })
+        };
+        let told = || {
+            let table = self.members.table();
+            let mut all = table.others().filter_map(|member| member.facts.as_deref());
+            all.any(|facts| is(&facts.address.host) || facts.address.alternate_ips.iter().any(|ip| is(ip)))
+        };
+        address.is_loopback() || in_file() || told()
     }
 
     /// Has a command agreed on. On the leader only: routes that propose are forwarded there.
@@ -180,6 +247,26 @@ impl Inner {
         Ok(committed)
     }
 
+    /// Returns once this node has applied everything that was acknowledged before the call. On the leader only.
+    pub(crate) async fn read_barrier(&self) -> Result<(), ApiError> {
+        let (consensus, _) =
+            self.agreement.voting().ok_or_else(|| ApiError::NoLeader(format!("{} does not vote", self.node)))?;
+        Ok(consensus.read_barrier().await?)
+    }
+
+    /// Asks the scheduler. On the leader only: nobody else decides.
+    pub(crate) fn decide<T>(&self, ask: impl FnOnce(&mut Scheduler, Duration, &View<'_>) -> T) -> Result<T, ApiError> {
+        let (consensus, status) =
+            self.agreement.voting().ok_or_else(|| ApiError::NoLeader(format!("{} does not vote", self.node)))?;
+        let led_for = status.led_since.map(|at| at.elapsed()).unwrap_or_default();
+        let picture = self.picture();
+        let mut desk = self.desk.open();
+        let desk = desk.in_term(status.term);
+        let sight = desk.sight(&picture, consensus.agreed(), led_for);
+        let now = desk.now();
+        Ok(ask(desk.scheduler(), now, &sight.view()))
+    }
+
     /// What every view is made from.
     pub(crate) fn picture(&self) -> Picture {
         Picture {
@@ -187,16 +274,23 @@ impl Inner {
             now: epoch_seconds(),
             at: Instant::now(),
             uptime: self.started.elapsed(),
-            settings: self.settings.clone(),
+            settings: self.settings(),
             hosts: self.hosts(),
             facts: self.facts.load_full(),
             resources: self.sampler.latest(),
+            pipeline: self.pipeline.get().and_then(PipelineSampler::latest),
+            local_jobs: self.jobs.local(),
+            gpus: self.gpus.latest(),
             members: self.members.table(),
             links: self.links.connected(),
             leadership: self.agreement.leadership(),
             agreed: self.agreement.agreed(),
             subsystems: self.supervisor.states(),
+            queue_refused: self.jobs.tally.queue_refused.get(),
+            dispatch_failed: self.jobs.tally.dispatch_failed.get(),
             leader_changes: self.leader_changes.load(Ordering::Relaxed),
+            waiting: self.agreement.consensus().and_then(|c| c.status().borrow().waiting.clone()),
+            reload_refused: self.reload_refused.load_full(),
         }
     }
 
@@ -242,9 +336,4 @@ impl Inner {
         self.stopping.store(true, Ordering::Relaxed);
         self.changes.send_modify(|n| *n += 1);
     }
-}
-
-/// The other nodes that the file expects to run.
-pub(crate) fn known_nodes(hosts: &HostsFile, node: &NodeId) -> Vec<NodeId> {
-    hosts.hosts.values().filter(|h| h.runs_daemon() && h.id != *node).map(|h| h.id.clone()).collect()
 }

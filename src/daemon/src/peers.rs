@@ -1,4 +1,4 @@
-//! Keeps in touch: finds the first peers, holds the links that others reach this node by, and says what happens to them.
+//! Keeps in touch: finds the first peers, holds the links that others reach this node by, and says what gossip finds.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, error, info, warn};
+use tracing::{debug, info, warn};
 
 use crate::node::Shared;
 
@@ -26,7 +26,7 @@ pub(crate) struct IdTaken {
     pub(crate) holder: String,
 }
 
-/// Logs what happens to links, and gives gossip the evidence of a lost one.
+/// Gives gossip the evidence of links that came and went. The links themselves log what happens to them.
 pub(crate) async fn watch_links(shared: Shared, taken: mpsc::Sender<IdTaken>, shutdown: CancellationToken) {
     let mut events = shared.links.events();
     loop {
@@ -35,23 +35,15 @@ pub(crate) async fn watch_links(shared: Shared, taken: mpsc::Sender<IdTaken>, sh
             () = shutdown.cancelled() => return,
         };
         match event {
-            Ok(LinkEvent::Up(peer)) => {
-                info!(peer = %peer.node, addr = %peer.addr, via = peer.via.as_ref().map(tracing::field::display), "link up");
-                shared.members.meet(&peer.node);
-            }
-            Ok(LinkEvent::Down { peer, reason }) => {
-                info!(peer = %peer.node, addr = %peer.addr, reason, "link down");
-                shared.members.link_lost(&peer.node);
-            }
-            Ok(LinkEvent::Unused(peer)) => debug!(peer = %peer.node, "closed a link that nobody used"),
+            Ok(LinkEvent::Up(peer)) => shared.members.meet(&peer.node),
+            Ok(LinkEvent::Down { peer, .. }) => shared.members.link_lost(&peer.node),
             Ok(LinkEvent::IdTaken { holder }) => {
-                error!(holder, "another machine runs as {}; this one stops", shared.node());
                 let _ = taken.send(IdTaken { holder }).await;
             }
             Ok(LinkEvent::DuplicateId { node, holder, newcomer }) => {
-                warn!(peer = %node, addr = %newcomer, holder, "two machines run as {node}; the second was refused");
+                shared.conflicts.refused(&node, &holder, &newcomer);
             }
-            Ok(LinkEvent::Rejected { addr, reason }) => warn!(peer = %addr, addr = %addr, reason, "connection refused"),
+            Ok(LinkEvent::Unused(_) | LinkEvent::Rejected { .. } | LinkEvent::Moved { .. }) => {}
             Err(RecvError::Lagged(missed)) => debug!(missed, "link events were missed"),
             Err(RecvError::Closed) => return,
         }
@@ -67,7 +59,12 @@ pub(crate) async fn watch_members(shared: Shared, shutdown: CancellationToken) {
             () = shutdown.cancelled() => return,
         };
         match event {
-            Ok(event) => log(&event),
+            Ok(event) => {
+                if let Event::Conflict { node, other_instance } = &event {
+                    shared.conflicts.rival(node, *other_instance);
+                }
+                log(&event);
+            }
             Err(RecvError::Lagged(missed)) => debug!(missed, "member events were missed"),
             Err(RecvError::Closed) => return,
         }

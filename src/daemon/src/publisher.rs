@@ -11,7 +11,10 @@ use tracing::{info, warn};
 use crate::{
     agreement::{Changes, Part},
     facts::NodeFacts,
+    gpus,
     node::Shared,
+    supervised::PUBLISHER,
+    view::status_line,
 };
 
 /// How often this node looks at itself.
@@ -29,6 +32,7 @@ pub(crate) async fn run(shared: Shared, notifier: Notifier, hang: Hang, shutdown
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut load_at: Option<Instant> = None;
     let mut seen: Option<Seen> = None;
+    let mut gpus = gpus::Notes::default();
     let mut changes = Changes::new(shared.agreement.clone());
     loop {
         tokio::select! {
@@ -36,13 +40,14 @@ pub(crate) async fn run(shared: Shared, notifier: Notifier, hang: Hang, shutdown
             () = changes.next() => {}
             () = shutdown.cancelled() => return,
         }
-        hang.point("publisher").await;
+        hang.point(PUBLISHER).await;
         shared.heartbeats.publisher.beat();
         let now = Seen::of(&shared);
         let before = seen.replace(now.clone());
         if before.as_ref() != Some(&now) {
             note(&shared, before.as_ref(), &now);
         }
+        gpus.look(&shared);
         let with_load = load_at.is_none_or(|at| at.elapsed() >= LOAD_EVERY) && shared.sampler.latest().cpu_count > 0;
         if with_load {
             load_at = Some(Instant::now());
@@ -52,7 +57,7 @@ pub(crate) async fn run(shared: Shared, notifier: Notifier, hang: Hang, shutdown
             shared.members.set_local(facts.clone());
             shared.facts.store(Arc::new(facts));
         }
-        notifier.status(status_line(&shared, &now));
+        notifier.status(status_line(&shared.picture()));
         notifier.flush();
     }
 }
@@ -109,9 +114,21 @@ fn facts(shared: &Shared, seen: &Seen, with_load: bool) -> NodeFacts {
     facts.leader.clone_from(&seen.leader);
     facts.term = seen.term;
     seen.part.as_str().clone_into(&mut facts.role);
+    facts.cluster_id.clone_from(&shared.agreement.agreed().cluster_id);
+    match &shared.models {
+        Ok(models) => facts.models = (*models.facts()).clone(),
+        Err(why) => facts.models.trouble.clone_from(why),
+    }
+    facts.jobs = (*shared.jobs.facts()).clone();
     facts.hosts_revision = shared.hosts().map(|h| h.revision.clone()).unwrap_or_default();
+    facts.conflicts = shared.conflicts.told();
     if facts.dials_out_only {
         facts.relay_via = relays(shared, &facts.relay_via);
+    }
+    let gpus = shared.gpus.latest();
+    // How long a driver has been hung changes all the time; that it is goes out at once.
+    if with_load || facts.gpu_state != gpus.state {
+        facts.set_gpus(&gpus);
     }
     if with_load {
         facts.resources = shared.sampler.latest();
@@ -133,28 +150,4 @@ fn relays(shared: &Shared, before: &[NodeId]) -> Vec<NodeId> {
     }
     relays.truncate(MAX_RELAYS);
     relays
-}
-
-/// One line for `systemctl status`: leader, quorum, peers.
-fn status_line(shared: &Shared, seen: &Seen) -> String {
-    let table = shared.members.table();
-    let (mut alive, mut total) = (0, 0);
-    for member in table.others() {
-        total += 1;
-        alive += usize::from(member.state.is_present());
-    }
-    let present = |v: &&NodeId| **v == *shared.node() || table.get(v).is_some_and(|m| m.state.is_present());
-    let voters_alive = seen.voters.iter().filter(present).count();
-    let role = seen.part.as_str();
-    let leader = match &seen.leader {
-        Some(leader) if leader == shared.node() => "leading".to_owned(),
-        Some(leader) => format!("{role}, leader {leader}"),
-        None => format!("{role}, NO LEADER"),
-    };
-    let quorum = if voters_alive > seen.voters.len() / 2 { "" } else { ", QUORUM LOST" };
-    format!(
-        "{leader} (term {}); {alive} of {total} peers alive; {voters_alive} of {} voters alive{quorum}",
-        seen.term,
-        seen.voters.len(),
-    )
 }

@@ -1,5 +1,7 @@
 //! `ringrift-p2p run`: one node, until it is told to stop.
 
+use std::time::{Duration, Instant};
+
 use anyhow::{Result, bail};
 use ringrift_config::Flags;
 use ringrift_systemd::{Listeners, LogTarget, logging};
@@ -18,12 +20,13 @@ pub(crate) struct Args {
     #[command(flatten)]
     flags: Flags,
 
-    /// Stop when standard input ends: for a node that must not outlive whoever started it
+    /// Stop when standard input ends, and the jobs of this node with it: for a node that must not outlive whoever started it
     #[arg(long)]
     stop_on_eof: bool,
 }
 
 pub(crate) async fn run(args: Args, passed: Listeners) -> Result<()> {
+    let began = Instant::now();
     let loaded = check::load(&args.flags)?;
     let _logging = logging::init(&loaded.settings.log, LogTarget::Auto, loaded.settings.node_id.as_str())?;
     for line in loaded.settings.effective() {
@@ -36,23 +39,26 @@ pub(crate) async fn run(args: Args, passed: Listeners) -> Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
 
-    let mut running = start::start(loaded.settings, loaded.hosts, loaded.plan, passed).await?;
+    let mut running = start::start(args.flags, loaded, passed).await?;
     let shared = running.shared.clone();
     running.notifier.ready();
-    info!(instance = shared.instance, "{} is ready after {} ms", shared.node(), shared.uptime().as_millis());
+    info!(instance = shared.instance, "{} is ready after {} ms", shared.node(), began.elapsed().as_millis());
 
     let stdin_ended = stdin_ended(args.stop_on_eof);
     tokio::pin!(stdin_ended);
     let mut warned_of_voters = false;
-    let mut look = tokio::time::interval(std::time::Duration::from_secs(5));
+    let mut look = tokio::time::interval(Duration::from_secs(5));
     let failure = loop {
         tokio::select! {
             _ = hangup.recv() => {
                 // systemd waits for the end of the reload; the cluster's part of it may take longer than the file's.
-                let _reload = running.notifier.reloading();
-                if let Err(error) = reload::reload(&shared).await {
-                    error!("reload refused: {error}");
-                }
+                let (under_way, shared) = (running.notifier.reloading(), shared.clone());
+                tokio::spawn(async move {
+                    if let Err(error) = reload::reload(&shared).await {
+                        error!("reload refused: {error}");
+                    }
+                    drop(under_way);
+                });
             }
             _ = terminate.recv() => break None,
             _ = interrupt.recv() => break None,
@@ -72,6 +78,9 @@ pub(crate) async fn run(args: Args, passed: Listeners) -> Result<()> {
     };
     info!("stopping");
     running.stop().await;
+    if args.stop_on_eof {
+        shared.jobs.stop_all().await;
+    }
     match failure {
         None => Ok(()),
         Some(reason) => bail!(reason),

@@ -2,8 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use http::{Method, Request, header};
-use http_body_util::BodyExt as _;
+use http::Method;
 use ringrift_api::VoterChange;
 use ringrift_config::NodeId;
 use ringrift_consensus::ChangeError;
@@ -11,6 +10,7 @@ use ringrift_state::{Command, Decision, Outcome, reconcile};
 use tracing::{info, warn};
 
 use crate::{
+    ask::ask,
     http::{
         error::ApiError,
         operations::{AdoptVoters, set},
@@ -64,46 +64,26 @@ pub(crate) async fn adopt(shared: &Shared, request: &AdoptVoters, by: &str) -> R
 /// Asks the leader, wherever it is, to put this node's voter list in force.
 pub(crate) async fn propose_list(shared: &Shared, voters: &[NodeId], revision: &str) -> Result<VoterChange, ApiError> {
     let request = AdoptVoters { voters: voters.to_vec(), revision: revision.to_owned(), explicit: false };
-    let body = serde_json::to_vec(&request).map_err(|e| ApiError::Internal(e.to_string()))?;
-    let request = Request::builder()
-        .method(Method::POST)
-        .uri("/api/voters/adopt")
-        .header(header::CONTENT_TYPE, "application/json")
-        .body(axum::body::Body::from(body))
-        .map_err(|e| ApiError::Internal(e.to_string()))?;
-    // This node asks for itself: whoever could reload its file may.
-    let caller = crate::http::auth::Caller { trusted: true, forwarded_by: None };
-    let answer = tokio::time::timeout(CHANGE_WITHIN, shared.answer_here(caller, request))
-        .await
-        .map_err(|_| ApiError::Timeout("the voters did not change in time".into()))??;
-    let status = answer.status();
-    let body = answer.into_body().collect().await.map_err(|e| ApiError::Internal(e.to_string()))?.to_bytes();
-    if status.is_success() {
-        return serde_json::from_slice(&body).map_err(|e| ApiError::Internal(e.to_string()));
-    }
-    let error: ringrift_api::ErrorBody =
-        serde_json::from_slice(&body).map_err(|_| ApiError::Internal(format!("the leader answered {status}")))?;
-    Err(ApiError::from_body(error))
+    ask(shared, Method::POST, "/api/voters/adopt", &request, CHANGE_WITHIN).await
 }
 
 /// Time for a change: new voters have to be caught up first.
 const CHANGE_WITHIN: Duration = Duration::from_mins(1);
 
-/// What a start finds when the voters in force are not those of the file.
+/// What a start finds when the voters in force are not those that it was told of.
 pub(crate) fn differs(shared: &Shared) -> Option<String> {
     let in_force = shared.agreement.leadership().voters;
-    let hosts = shared.hosts()?;
-    let named = hosts.voters.as_deref()?;
-    (!in_force.is_empty() && set(&in_force) != set(named)).then(|| {
+    let named = shared.named_voters();
+    (!in_force.is_empty() && set(&in_force) != *named).then(|| {
         format!(
-            "the hosts file names other voters ({}) than the cluster has agreed on ({}): `ringriftctl reload` puts the \
-             file's in force",
-            list(named),
+            "this node's hosts file or settings name other voters ({}) than the cluster has agreed on ({}): \
+             `ringriftctl reload` puts them in force",
+            list(named.iter()),
             list(&in_force)
         )
     })
 }
 
-fn list(nodes: &[NodeId]) -> String {
-    nodes.iter().map(NodeId::as_str).collect::<Vec<_>>().join(", ")
+fn list<'a>(nodes: impl IntoIterator<Item = &'a NodeId>) -> String {
+    nodes.into_iter().map(NodeId::as_str).collect::<Vec<_>>().join(", ")
 }

@@ -2,8 +2,8 @@
 
 use std::{
     collections::BTreeSet,
-    sync::{Arc, OnceLock, Weak},
-    time::Duration,
+    sync::{Arc, Mutex, OnceLock, PoisonError, Weak},
+    time::{Duration, Instant},
 };
 
 use async_trait::async_trait;
@@ -18,7 +18,10 @@ use ringrift_state::{Agreed, Update};
 use ringrift_watch::{BoxedStream, Dialer, Leadership, Source};
 use tokio::sync::watch;
 
-use crate::{agreement::Agreement, facts::NodeFacts};
+use crate::{
+    agreement::{Agreement, LEADER_FORGOTTEN},
+    facts::NodeFacts,
+};
 
 /// Gossip over links.
 pub(crate) struct GossipOverLinks(pub(crate) Links);
@@ -103,6 +106,8 @@ pub(crate) struct VoterDialer {
     named: Vec<NodeId>,
     /// Made after the dialer, since it holds the follower.
     agreement: OnceLock<Weak<Agreement>>,
+    /// Since when this node has voted without knowing a leader.
+    leaderless: Mutex<Option<Instant>>,
 }
 
 /// How often a voter looks whether it still is one.
@@ -110,7 +115,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 impl VoterDialer {
     pub(crate) fn new(node: NodeId, links: Links, members: Members<NodeFacts>, named: Vec<NodeId>) -> Self {
-        Self { node, links, members, named, agreement: OnceLock::new() }
+        Self { node, links, members, named, agreement: OnceLock::new(), leaderless: Mutex::default() }
     }
 
     pub(crate) fn learn_from(&self, agreement: &Arc<Agreement>) {
@@ -119,6 +124,21 @@ impl VoterDialer {
 
     fn agreement(&self) -> Option<Arc<Agreement>> {
         self.agreement.get().and_then(Weak::upgrade)
+    }
+
+    /// Whether this node's own log is the best that there is to read: it votes, and somebody leads it. A voter without a leader
+    /// asks the others after a while, for it may have been taken out while it was away: then no leader ever tells it.
+    fn reads_its_own(&self) -> bool {
+        let Some(agreement) = self.agreement() else { return false };
+        let Some((_, status)) = agreement.voting() else {
+            return agreement.consensus().is_some() && self.candidates(&BTreeSet::new()).is_empty();
+        };
+        let mut leaderless = self.leaderless.lock().unwrap_or_else(PoisonError::into_inner);
+        if status.leader.is_some() {
+            *leaderless = None;
+            return true;
+        }
+        leaderless.get_or_insert_with(Instant::now).elapsed() < LEADER_FORGOTTEN
     }
 
     /// Voters in the order in which to ask: at random, so that a thousand workers spread over them; those that are not
@@ -143,11 +163,17 @@ impl VoterDialer {
 
 #[async_trait]
 impl Dialer for VoterDialer {
-    async fn open(&self, avoid: &BTreeSet<NodeId>) -> Result<(NodeId, BoxedStream), String> {
-        // A voter reads its own log.
-        while self.agreement().is_some_and(|a| a.voting().is_some()) {
+    async fn wanted(&self) {
+        while self.reads_its_own() {
             tokio::time::sleep(LOOK_AGAIN).await;
         }
+    }
+
+    fn still_wanted(&self) -> bool {
+        !self.reads_its_own()
+    }
+
+    async fn open(&self, avoid: &BTreeSet<NodeId>) -> Result<(NodeId, BoxedStream), String> {
         let mut trouble = "the hosts file names no voter".to_owned();
         for voter in self.candidates(avoid) {
             match self.links.open(&voter, Protocol::Watch).await {

@@ -111,6 +111,26 @@ async fn a_second_machine_with_the_same_id_is_refused_and_stops_with_a_sentence(
     assert!(log.contains("node id n4 is already in use at"), "{log}");
     let status = cluster.status(0).await.unwrap();
     assert!(status.alive_peers_list.iter().any(|n| n.as_str() == "n4"), "the first one stays");
+    // Whoever met it, the cluster remembers it, once; and whoever looks at the metrics meanwhile is told.
+    let address = cluster.nodes[4].ip.to_string();
+    let client = cluster.client(2);
+    let events = cluster
+        .until("the conflict to be written down", async || {
+            let page: Value = client.get_json("/api/events?type=NODE_ID_CONFLICT").await.ok()?;
+            page["events"].as_array().filter(|e| !e.is_empty()).cloned()
+        })
+        .await;
+    assert_eq!((events.len(), events[0]["node_id"].as_str()), (1, Some("n4")), "{events:?}");
+    assert!(events[0]["message"].as_str().unwrap().contains(&address), "{events:?}");
+    cluster
+        .until("all to know of it", async || {
+            for i in 0..4 {
+                let text = cluster.client(i).get_bytes("/metrics").await.ok()?;
+                String::from_utf8_lossy(&text).contains("ringrift_p2p_node_id_conflicts 1.0").then_some(())?;
+            }
+            Some(())
+        })
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -76,11 +76,13 @@ async fn a_file_that_would_leave_no_quorum_or_is_wrong_is_refused_with_a_reason(
             (status.dead_peers == 1).then_some(())
         })
         .await;
+    let without_voters = cluster.hosts_text(&[], |_| String::new()).replace("p2p_voters: []\n", "");
     for (text, expected) in [
         (cluster.hosts_text(&names(&["n4"]), |_| String::new()), "n4"),
         (cluster.hosts_text(&names(&["n1", "nobody", "n2"]), |_| String::new()), "nobody"),
         ("hosts: [1, 2".to_owned(), "hosts.yaml:"),
-        ("p2p_voters: [n1]\nhosts:\n  n1: {ssh_host: h, status: ready}\n".to_owned(), "no entry for this node"),
+        ("p2p_voters: [n1]\nhosts:\n  n1: {ssh_host: h, status: ready}\n".to_owned(), "this node is n5"),
+        (without_voters, "p2p_voters: missing"),
     ] {
         cluster.write_hosts(&text);
         let (status, body) = cluster.raw(4, true, "POST", "/api/reload", b"").await;
@@ -107,4 +109,32 @@ async fn an_old_copy_of_the_file_does_not_bring_the_old_voters_back() {
     let body = String::from_utf8_lossy(&body).into_owned();
     assert_eq!(status, 409, "{body}");
     assert!(body.contains("old copy"), "{body}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_voter_that_was_taken_out_while_it_was_down_is_a_worker_when_it_comes_back() {
+    let mut cluster = Cluster::new(3, 1);
+    cluster.start();
+    let leader = cluster.formed().await;
+    let away = (leader + 1) % 3;
+    let old = cluster.nodes[away].name.clone();
+    cluster.kill(away);
+    let list: Vec<String> = cluster.nodes.iter().map(|n| n.name.clone()).filter(|n| *n != old).collect();
+    cluster.write_hosts(&cluster.hosts_text(&list, |_| String::new()));
+    cluster
+        .until("the others to do without it", async || {
+            let (status, _) = cluster.raw(3, true, "POST", "/api/reload", b"").await;
+            (status == 200).then_some(())
+        })
+        .await;
+    cluster.start_node(away);
+    let wanted: BTreeSet<String> = list.into_iter().collect();
+    cluster
+        .until("it to know the voters in force", async || {
+            let status = cluster.status(away).await?;
+            (voters(&status) == wanted && status.role == "worker" && status.leader_id.is_some()).then_some(())
+        })
+        .await;
+    let term = cluster.status(3).await.unwrap().term;
+    assert_eq!(cluster.status(away).await.unwrap().term, term, "and it disturbed nobody");
 }

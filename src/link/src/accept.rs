@@ -2,7 +2,7 @@ use std::{
     collections::HashMap,
     io,
     net::{IpAddr, SocketAddr},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
     time::{Duration, Instant},
 };
 
@@ -12,6 +12,8 @@ use crate::{Direction, LinkError, LinkEvent, handshake::Ends, links::Inner, wire
 
 /// Pause after a failed accept: out of file descriptors does not pass by asking again at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How often an accepting loop goes round when nobody comes, so that the watchdog sees it.
+const ROUND: Duration = Duration::from_secs(1);
 /// From one address at most one warning in this time; the others go to the debug level.
 const QUIET_FOR: Duration = Duration::from_secs(10);
 /// Addresses remembered for that.
@@ -19,11 +21,16 @@ const MAX_QUIET: usize = 1024;
 
 impl Inner {
     /// Accepts connections until shutdown.
-    pub(crate) async fn accept(self: Arc<Self>, listener: TcpListener) {
+    pub(crate) async fn accept(self: Arc<Self>, index: usize, listener: TcpListener) {
         loop {
+            self.rounds[index].fetch_add(1, Ordering::Relaxed);
+            if self.hangs.load(Ordering::Relaxed) {
+                std::future::pending::<()>().await;
+            }
             // The place first, then the connection: while all are taken, newcomers wait in the kernel's queue.
             let accepted = tokio::select! {
                 () = self.shutdown.cancelled() => return,
+                () = tokio::time::sleep(ROUND) => continue,
                 accepted = async {
                     let place = Arc::clone(&self.handshakes).acquire_owned().await;
                     (place, listener.accept().await)
@@ -70,7 +77,7 @@ impl Inner {
             Err(error) => Err(error),
         };
         let Err(error) = made else { return };
-        let nothing_said = received.load(std::sync::atomic::Ordering::Relaxed) == 0;
+        let nothing_said = received.load(Ordering::Relaxed) == 0;
         match error {
             // Somebody who only looks whether the port is open, or who found a better address meanwhile.
             LinkError::Tls { .. } if nothing_said => tracing::debug!(addr = %ends.place, "a connection said nothing"),

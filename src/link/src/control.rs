@@ -221,8 +221,8 @@ impl Keeper<'_> {
         self.received = received;
         if self.silent >= DEAD_AFTER {
             self.link.close("the peer no longer answers pings");
-        } else if self.link.direction == Direction::Outbound || self.silent > 0 {
-            // The end that dialled pings always; the other one only when it hears nothing.
+        } else {
+            // Both ends ping: each measures the round trip for itself.
             self.ping(None).await?;
         }
         Ok(())

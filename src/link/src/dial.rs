@@ -155,6 +155,16 @@ impl Inner {
             let resolved = resolved.map_err(|error| refused(format!("its name cannot be resolved: {error}")))?;
             let mut last = refused("its name has no address".to_owned());
             for addr in resolved.take(MAX_TRIED) {
+                if self.bind.is_loopback() && !addr.ip().is_loopback() {
+                    // The kernel would only say "Invalid argument".
+                    let reason = format!(
+                        "this node is bound to {}, from where {addr} cannot be dialled: give it another bind_addr; \
+                         without a token it serves loopback only (make one with `ringriftctl token new`)",
+                        self.bind
+                    );
+                    last = LinkError::NoRoute { peer: label.to_owned(), reason };
+                    continue;
+                }
                 match self.connect_from_here(addr).await {
                     Ok(stream) => return Ok(stream),
                     Err(error) => last = refused(error.to_string()),

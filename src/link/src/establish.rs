@@ -121,6 +121,10 @@ impl Inner {
             let received = || received.load(Ordering::Relaxed);
             control::keep(kept, orders, control, received, &inner.limits).await;
         });
+        if let Some(from) = self.moved_from(&link.peer) {
+            tracing::info!(peer = %link.peer.node, addr = %ends.place, %from, "{} has another address than before", link.peer.node);
+            self.emit(LinkEvent::Moved { peer: link.peer.clone(), from });
+        }
         if inserted.first {
             self.emit(LinkEvent::Up(link.peer.clone()));
         }

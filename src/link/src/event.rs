@@ -1,4 +1,4 @@
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use ringrift_config::NodeId;
 
@@ -18,6 +18,13 @@ pub enum LinkEvent {
     },
     /// The last link to this node was closed because nothing used it. It says nothing about the node's health.
     Unused(Peer),
+    /// A node is linked with from another address than before.
+    Moved {
+        /// The node, where it is now.
+        peer: Peer,
+        /// Where it was.
+        from: IpAddr,
+    },
     /// A second machine came with a node id that a live one has, this one perhaps. It was refused.
     DuplicateId {
         /// The node id.

@@ -59,7 +59,7 @@ impl Inner {
 
     async fn greet_now(&self, wire: Wire, ends: &Ends, expected: Option<&NodeId>) -> Result<Met, LinkError> {
         let received = wire.received();
-        let io = TlsConnector::from(self.identity.client())
+        let io = TlsConnector::from(self.identity().client())
             .connect(identity::server_name(), wire)
             .await
             .map_err(|error| ends.tls_error(tls_reason::describe_io(&error)))?;
@@ -110,7 +110,7 @@ impl Inner {
 
     async fn answer_now(&self, wire: Wire, ends: &Ends) -> Result<Greeted, LinkError> {
         let received = wire.received();
-        let io = TlsAcceptor::from(self.identity.server())
+        let io = TlsAcceptor::from(self.identity().server())
             .accept(wire)
             .await
             .map_err(|error| ends.tls_error(tls_reason::describe_io(&error)))?;

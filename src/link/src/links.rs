@@ -2,10 +2,14 @@ use std::{
     collections::HashMap,
     fmt,
     net::IpAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use futures::{
     FutureExt as _,
@@ -21,7 +25,7 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    AddressBook, Handler, Identity, Limits, LinkError, LinkEvent, LinkInfo, Protocol, Stream,
+    AddressBook, Handler, Identity, Limits, LinkError, LinkEvent, LinkInfo, Peer, Protocol, Stream,
     accept::{self, HalfOpen, Quiet},
     back_off::BackOff,
     dial,
@@ -43,8 +47,8 @@ pub struct LinkConfig {
     pub node: NodeId,
     /// A number drawn when this process started: tells a restarted node from a second machine with its id.
     pub instance: u64,
-    /// Where peers connect; none on a node that only dials out.
-    pub listener: Option<TcpListener>,
+    /// Where peers connect; none on a node that only dials out. The port of the first one is told to peers.
+    pub listeners: Vec<TcpListener>,
     /// Source address of dials, unless it is `0.0.0.0` or `::`.
     pub bind: IpAddr,
     /// Bounds and times.
@@ -61,7 +65,8 @@ pub struct Links {
 type Dial = Shared<BoxFuture<'static, Result<Arc<Link>, LinkError>>>;
 
 pub(crate) struct Inner {
-    pub(crate) identity: Identity,
+    /// Replaced when certificates are read again.
+    identity: ArcSwap<Identity>,
     pub(crate) node: NodeId,
     pub(crate) instance: u64,
     pub(crate) started: Instant,
@@ -78,12 +83,17 @@ pub(crate) struct Inner {
     pub(crate) half_open: HalfOpen,
     pub(crate) relayed: Arc<Semaphore>,
     pub(crate) quiet: Mutex<Quiet>,
+    /// How often each listener's loop has gone round.
+    pub(crate) rounds: Vec<AtomicU64>,
+    pub(crate) hangs: AtomicBool,
     events: broadcast::Sender<LinkEvent>,
     table: Mutex<Table>,
     dials: Mutex<HashMap<NodeId, Dial>>,
     back_off: Mutex<BackOff>,
     penalties: Mutex<BackOff>,
     worked: Mutex<HashMap<NodeId, (String, u16)>>,
+    /// The address at the other end of each node's last direct link.
+    places: Mutex<HashMap<NodeId, IpAddr>>,
 }
 
 impl Links {
@@ -98,12 +108,12 @@ impl Links {
         handler: Arc<dyn Handler>,
         shutdown: CancellationToken,
     ) -> Self {
-        let LinkConfig { identity, node, instance, listener, bind, limits } = config;
+        let LinkConfig { identity, node, instance, listeners, bind, limits } = config;
         assert_eq!(identity.node(), &node, "the certificates are for the node that uses them");
         let inner = Arc::new(Inner {
             instance,
             started: Instant::now(),
-            listen_port: accept::port_of(listener.as_ref()),
+            listen_port: accept::port_of(listeners.first()),
             bind,
             book,
             handler,
@@ -114,18 +124,21 @@ impl Links {
             half_open: HalfOpen::default(),
             relayed: Arc::new(Semaphore::new(limits.max_relayed)),
             quiet: Mutex::default(),
+            rounds: listeners.iter().map(|_| AtomicU64::new(0)).collect(),
+            hangs: AtomicBool::new(false),
             events: broadcast::channel(EVENTS).0,
             table: Mutex::new(Table::new(node.clone())),
             dials: Mutex::default(),
             back_off: Mutex::new(BackOff::new(limits.back_off)),
             penalties: Mutex::new(BackOff::new(limits.penalty)),
             worked: Mutex::default(),
-            identity,
+            places: Mutex::default(),
+            identity: ArcSwap::from_pointee(identity),
             node,
             limits,
         });
-        if let Some(listener) = listener {
-            inner.tasks.spawn(Arc::clone(&inner).accept(listener));
+        for (index, listener) in listeners.into_iter().enumerate() {
+            inner.tasks.spawn(Arc::clone(&inner).accept(index, listener));
         }
         inner.tasks.close();
         Self { inner }
@@ -214,6 +227,26 @@ impl Links {
         }
     }
 
+    /// Shows and demands other certificates from now on; links that are up stay.
+    ///
+    /// # Panics
+    /// Where the identity is for another node.
+    pub fn set_identity(&self, identity: Identity) {
+        assert_eq!(identity.node(), &self.inner.node, "the certificates are for the node that uses them");
+        self.inner.identity.store(Arc::new(identity));
+    }
+
+    /// Grows as long as new links can be accepted, at least once a second; for the watchdog. `None` on a node that has no
+    /// listener.
+    pub fn progress(&self) -> Option<u64> {
+        self.inner.rounds.iter().map(|rounds| rounds.load(Ordering::Relaxed)).min()
+    }
+
+    /// Makes the listeners stand still for ever, as a defect would: for the tests of the watchdog.
+    pub fn hang(&self) {
+        self.inner.hangs.store(true, Ordering::Relaxed);
+    }
+
     /// Returns when the links have shut down and their tasks have ended.
     pub async fn stopped(&self) {
         self.inner.shutdown.cancelled().await;
@@ -228,6 +261,10 @@ impl fmt::Debug for Links {
 }
 
 impl Inner {
+    pub(crate) fn identity(&self) -> Arc<Identity> {
+        self.identity.load_full()
+    }
+
     pub(crate) fn table(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -243,6 +280,15 @@ impl Inner {
     /// The address over which each node was last reached.
     pub(crate) fn worked(&self) -> MutexGuard<'_, HashMap<NodeId, (String, u16)>> {
         self.worked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Remembers from where a node is linked with; returns where it was before, if that was elsewhere.
+    pub(crate) fn moved_from(&self, peer: &Peer) -> Option<IpAddr> {
+        let now = peer.addr.ip().to_canonical();
+        // A relay's address says nothing of the node behind it.
+        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = peer.via.is_none().then(|| places.insert(peer.node.clone(), now)).flatten();
+        before.filter(|before| *before != now)
     }
 
     pub(crate) fn emit(&self, event: LinkEvent) {

@@ -50,6 +50,24 @@ async fn a_node_that_moved_is_found_at_its_new_address() {
 }
 
 #[tokio::test]
+async fn a_node_that_comes_from_another_address_is_named_with_both() {
+    let book = Arc::new(Book::default());
+    let mut a = listed("a", &book).await;
+    let before = start("x", &book, |_| {}).await;
+    before.call("a", "hello").await.unwrap();
+    before.stop.cancel();
+    a.down().await;
+    let after = start("x", &book, |setup| setup.bind = Some([127, 0, 0, 9].into())).await;
+    after.call("a", "hello").await.unwrap();
+    let moved = |event| if let LinkEvent::Moved { peer, from } = event { Some((peer, from)) } else { None };
+    let (peer, from) = a.event(moved).await;
+    assert_eq!(
+        (peer.node, peer.addr.ip().to_string(), from.to_string()),
+        (id("x"), "127.0.0.9".into(), "127.0.0.1".into())
+    );
+}
+
+#[tokio::test]
 async fn the_first_address_that_works_is_used_and_remembered() {
     let book = Arc::new(Book::default());
     let (a, x) = (listed("a", &book).await, listed("x", &book).await);
@@ -81,6 +99,47 @@ async fn an_address_that_failed_is_left_alone_and_calls_fail_at_once() {
     let x = start("x", &book, |_| {}).await;
     book.set("x", &[addr, x.addr], &[]);
     assert_eq!(a.call("x", "hello").await.unwrap(), "Gossip hello from a");
+}
+
+#[tokio::test]
+async fn a_node_that_serves_loopback_only_says_why_it_reaches_nobody_else() {
+    let book = Arc::new(Book::default());
+    // RFC 5737: nobody's address.
+    book.set("x", &["192.0.2.7:8765".parse().unwrap()], &[]);
+    let a = start("a", &book, |setup| setup.bind = Some([127, 0, 0, 1].into())).await;
+    let error = a.call("x", "hello").await.unwrap_err();
+    let LinkError::NoRoute { peer, reason } = &error else { panic!("{error}") };
+    assert_eq!(peer, "x");
+    for part in ["bound to 127.0.0.1", "192.0.2.7:8765", "bind_addr", "token new"] {
+        assert!(reason.contains(part), "{reason}");
+    }
+}
+
+#[tokio::test]
+async fn every_listener_is_served_and_counted_and_one_that_hangs_counts_no_more() {
+    let book = Arc::new(Book::default());
+    let second = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr_of_second = second.local_addr().unwrap();
+    let a = start("a", &book, |setup| setup.also = Some(second)).await;
+    for (name, addr) in [("b", a.addr), ("c", addr_of_second)] {
+        book.set("a", &[addr], &[]);
+        let node = start(name, &book, |_| {}).await;
+        assert_eq!(node.call("a", "hello").await.unwrap(), format!("Gossip hello from {name}"));
+    }
+    let before = a.links.progress().unwrap();
+    until("the loops to go round when nobody comes", || a.links.progress().unwrap() > before).await;
+    a.links.hang();
+    let mut stood = (a.links.progress(), Instant::now());
+    until("the loops to stand still", || {
+        let now = a.links.progress();
+        if now != stood.0 {
+            stood = (now, Instant::now());
+        }
+        stood.1.elapsed() > Duration::from_secs(3)
+    })
+    .await;
+    let c = start("d", &book, |setup| setup.limits.handshake_timeout = Duration::from_millis(500)).await;
+    assert!(c.call("a", "hello").await.is_err(), "nobody is let in any more");
 }
 
 #[tokio::test]

@@ -108,6 +108,32 @@ async fn certificates_issued_elsewhere_link_nodes() {
     );
 }
 
+#[tokio::test]
+async fn certificates_that_are_read_again_count_for_new_links_and_leave_old_ones_alone() {
+    let (before, after) = (Authority::new("before"), Authority::new("after"));
+    let book = Arc::new(Book::default());
+    let mut a = start("a", &book, |setup| setup.identity = before.identity("a")).await;
+    book.set("a", &[a.addr], &[]);
+    let b = start("b", &book, |setup| setup.identity = before.identity("b")).await;
+    b.call("a", "hello").await.unwrap();
+
+    a.links.set_identity(after.identity("a"));
+    assert_eq!(b.call("a", "still").await.unwrap(), "Gossip still from b");
+    let c = start("c", &book, |setup| setup.identity = after.identity("c")).await;
+    assert_eq!(c.call("a", "hello").await.unwrap(), "Gossip hello from c");
+
+    b.links.close(&id("a"));
+    a.down().await;
+    assert!(matches!(b.call("a", "again").await, Err(LinkError::Tls { .. })), "its authority is no longer trusted");
+    b.links.set_identity(after.identity("b"));
+    let linked = async {
+        while b.call("a", "again").await.is_err() {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(cluster::PATIENCE, linked).await.expect("with new certificates on both ends they link");
+}
+
 #[test]
 fn unusable_certificate_files_are_named_with_what_is_wrong() {
     let authority = Authority::new("our own");

@@ -2,7 +2,7 @@ use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -40,6 +40,7 @@ pub(crate) struct Shared<F> {
     pub(crate) changes: watch::Sender<u64>,
     pub(crate) events: broadcast::Sender<Event>,
     pub(crate) progress: AtomicU64,
+    pub(crate) hangs: AtomicBool,
 }
 
 /// What was asked for since the task last looked; the latest wins, so it never grows beyond the cluster.
@@ -91,6 +92,7 @@ impl<F: Facts> Members<F> {
             changes: watch::Sender::new(0),
             events: broadcast::Sender::new(EVENT_BACKLOG),
             progress: AtomicU64::new(0),
+            hangs: AtomicBool::new(false),
         });
         let task = Task {
             machine,
@@ -171,6 +173,11 @@ impl<F: Facts> Members<F> {
     /// Grows at least once a round while the task runs; for the watchdog.
     pub fn progress(&self) -> u64 {
         self.shared.progress.load(Ordering::Relaxed)
+    }
+
+    /// Makes the task stand still for ever, as a defect would: for the tests of the watchdog.
+    pub fn hang(&self) {
+        self.shared.hangs.store(true, Ordering::Relaxed);
     }
 
     fn wish(&self, change: impl FnOnce(&mut Wishes<F>)) {

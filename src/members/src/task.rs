@@ -54,6 +54,9 @@ impl<F: Facts> Task<F> {
         let shared = Arc::clone(&self.shared);
         self.carry_out(&mut outputs);
         loop {
+            if shared.hangs.load(Ordering::Relaxed) {
+                std::future::pending::<()>().await;
+            }
             let wake = self.uptime.timer(self.machine.wake_at());
             tokio::select! {
                 biased;

@@ -1,11 +1,15 @@
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
+use ringrift_blob::{Blob, Digest, ModelName};
 use ringrift_config::NodeId;
 use serde::{Deserialize, Serialize};
 
+use crate::jobs::Submit;
+use crate::models::{Ended, Promote};
 use crate::{
-    ClusterId, Command, Eligibility, EntryMeta, EventLog, MAX_VOTERS, NewEvent, Outcome, RecentRequests, Standing,
-    VoterHistory, VoterRevision, kind,
+    ClusterId, Command, Eligibility, EntryMeta, EventLog, Fill, Jobs, MAX_VOTERS, ModelRecord, NewEvent, Outcome,
+    RecentRequests, Removal, Standing, VoterHistory, VoterRevision, kind,
 };
 
 /// Everything that the voters agree on.
@@ -24,6 +28,16 @@ pub struct ClusterState {
     pub voters: VoterHistory,
     /// The latest requests that were applied.
     pub requests: RecentRequests,
+    /// The promoted models, by name. A clone shares the records.
+    pub models: BTreeMap<ModelName, Arc<ModelRecord>>,
+    /// Names that were taken away, so that a node that was off then takes them away too. The latest [`Removal::MAX`] of them.
+    pub removed: BTreeMap<ModelName, Removal>,
+    /// The chunks of the current versions, and of the last few before them.
+    pub blobs: BTreeMap<Digest, Blob>,
+    /// The jobs.
+    pub jobs: Jobs,
+    /// How idle slots are filled; none for what each leader's settings say.
+    pub fill: Option<Fill>,
 }
 
 impl ClusterState {
@@ -52,15 +66,35 @@ impl ClusterState {
             Command::AdoptVoters { voters, replaced, revision, by, at_ms } => {
                 self.adopt_voters(VoterRevision::new(voters, revision, by, *at_ms, entry), replaced)
             }
-            Command::Restore { state, source, by, at_ms } => self.restore(state, source, by, *at_ms),
+            Command::Restore { state, source, by, at_ms } => self.restore(entry, state, source, by, *at_ms),
             Command::FormCluster { cluster_id, voters, revision, by, at_ms } => {
                 self.form(cluster_id, VoterRevision::new(voters, revision, by, *at_ms, entry))
             }
+            Command::PromoteModel { name, blob, elo, source, by, force, over, at_ms } => {
+                let promote = Promote { name, elo: *elo, source, by, force: *force, at_ms: *at_ms };
+                self.promote_model(entry, &promote, blob, *over)
+            }
+            Command::RemoveModel { name, by, at_ms } => self.remove_model(entry, name, by, *at_ms),
+            Command::RollBackModel { name, sha256, by, at_ms } => self.roll_back_model(entry, name, sha256, by, *at_ms),
+            Command::StartDistribution { name, by, force, at_ms } => {
+                self.start_distribution(entry, name.as_ref(), by, *force, *at_ms)
+            }
+            Command::DistributionEnded { name, sha256, generation, succeeded, failed, duration_ms, at_ms } => {
+                let (generation, duration_ms, at_ms) = (*generation, *duration_ms, *at_ms);
+                self.end_distribution(&Ended { name, sha256, generation, succeeded, failed, duration_ms, at_ms })
+            }
+            Command::SubmitJobs { jobs, hard_limit, at_ms } => {
+                self.submit_jobs(entry, &Submit { jobs, hard_limit: *hard_limit, at_ms: *at_ms })
+            }
+            Command::ChangeJobs { changes, at_ms } => self.change_jobs(entry, changes, *at_ms),
+            Command::CancelJobs { jobs, by, at_ms } => self.cancel_jobs(entry, jobs, by, *at_ms),
+            Command::LimitJob { job, limits, by, at_ms } => self.limit_job(entry, job, limits, by, *at_ms),
+            Command::SetFill { fill, at_ms: _ } => self.set_fill(fill.as_ref()),
             Command::Once { request_id, inner } => self.once(entry, request_id, inner),
         }
     }
 
-    fn record(&mut self, event: NewEvent) {
+    pub(crate) fn record(&mut self, event: NewEvent) {
         self.last_seq = self.events.push(event);
     }
 
@@ -129,13 +163,16 @@ impl ClusterState {
         Outcome::Done
     }
 
-    fn restore(&mut self, saved: &Self, source: &str, by: &str, at_ms: u64) -> Outcome {
+    fn restore(&mut self, entry: EntryMeta, saved: &Self, source: &str, by: &str, at_ms: u64) -> Outcome {
         if saved.eligibility.len() > Self::MAX_NODES {
             let reason = format!(
                 "the saved state has {} cordoned or draining nodes; at most {} are kept",
                 saved.eligibility.len(),
                 Self::MAX_NODES
             );
+            return Outcome::Refused { reason };
+        }
+        if let Some(reason) = self.refuses_models_of(saved) {
             return Outcome::Refused { reason };
         }
         self.eligibility = saved
@@ -155,6 +192,9 @@ impl ClusterState {
                 .with("saved_cluster_id", saved.cluster_id.as_str())
                 .with("saved_last_seq", saved.last_seq);
         self.record(event);
+        self.restore_models(entry, saved, by, at_ms);
+        self.fill.clone_from(&saved.fill);
+        self.restore_jobs(entry, saved, by, at_ms);
         Outcome::Done
     }
 

@@ -1,9 +1,11 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use ringrift_blob::{Blob, Digest, ModelName};
 use ringrift_config::NodeId;
+use ringrift_job::{JobId, Limits};
 use serde::{Deserialize, Serialize};
 
-use crate::{ClusterState, Eligibility, NewEvent};
+use crate::{ClusterState, Eligibility, Elo, Fill, JobChange, NewEvent, NewJob};
 
 /// Where a committed entry stands in the log: what `apply` may know besides the command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -88,6 +90,143 @@ pub enum Command {
         /// Who formed it, for the event log.
         #[serde(default)]
         by: String,
+        /// The proposer's wall clock.
+        #[serde(default)]
+        at_ms: u64,
+    },
+    /// Makes bytes the model of a name. Of two that race, the later in the log is current on every node.
+    PromoteModel {
+        /// The name.
+        name: ModelName,
+        /// The bytes, by their digests. The proposer has checked that `source` has them.
+        blob: Blob,
+        /// Their rating, if somebody measured it.
+        #[serde(default)]
+        elo: Option<Elo>,
+        /// A node that has them.
+        source: NodeId,
+        /// Who asked, for the event log.
+        #[serde(default)]
+        by: String,
+        /// Also when they are current already; every node then hashes its copy again.
+        #[serde(default)]
+        force: bool,
+        /// Only in the place of this one: [`ClusterState::generation_of`] the name when the bytes were made. A file that a program
+        /// wrote over one version must not take the place of the next, of which that program knew nothing.
+        #[serde(default)]
+        over: Option<u64>,
+        /// The proposer's wall clock.
+        #[serde(default)]
+        at_ms: u64,
+    },
+    /// Takes a name away, with its history: every node removes what it published there, and keeps the bytes as an old version.
+    RemoveModel {
+        /// The name.
+        name: ModelName,
+        /// Who asked, for the event log.
+        #[serde(default)]
+        by: String,
+        /// The proposer's wall clock.
+        #[serde(default)]
+        at_ms: u64,
+    },
+    /// Makes an earlier version current again. Nodes that kept its bytes fetch nothing.
+    RollBackModel {
+        /// The name.
+        name: ModelName,
+        /// The version, out of the history of that name.
+        sha256: Digest,
+        /// Who asked, for the event log.
+        #[serde(default)]
+        by: String,
+        /// The proposer's wall clock.
+        #[serde(default)]
+        at_ms: u64,
+    },
+    /// Sees to it once more that every node has what is current.
+    StartDistribution {
+        /// The model; all of them when there is none.
+        #[serde(default)]
+        name: Option<ModelName>,
+        /// Who asked, for the event log.
+        #[serde(default)]
+        by: String,
+        /// Also when a distribution is running; every node then hashes its copy again.
+        #[serde(default)]
+        force: bool,
+        /// The proposer's wall clock.
+        #[serde(default)]
+        at_ms: u64,
+    },
+    /// Writes down the leader's verdict on a distribution; see [`crate::distribution_verdict`]. One on an older version or an
+    /// older attempt changes nothing.
+    DistributionEnded {
+        /// The model.
+        name: ModelName,
+        /// The version that was judged.
+        sha256: Digest,
+        /// [`crate::Distribution::generation`] of the attempt that was judged.
+        generation: u64,
+        /// Who has verified it.
+        succeeded: BTreeSet<NodeId>,
+        /// Who has not, and why. Empty: every eligible node has.
+        #[serde(default)]
+        failed: BTreeMap<NodeId, String>,
+        /// From its start to the verdict, by the leader's monotonic clock.
+        #[serde(default)]
+        duration_ms: u64,
+        /// The proposer's wall clock.
+        #[serde(default)]
+        at_ms: u64,
+    },
+    /// Takes new jobs into the queue: all of them or none. Those that are known by their names already change nothing.
+    SubmitJobs {
+        /// The jobs, at most [`NewJob::MAX_BATCH`].
+        jobs: Vec<NewJob>,
+        /// How many jobs may be there that have not ended and do not only fill slots. Beyond it the refusal begins with
+        /// [`crate::Jobs::FULL`].
+        hard_limit: u32,
+        /// The proposer's wall clock.
+        #[serde(default)]
+        at_ms: u64,
+    },
+    /// What the scheduler decided and the nodes reported. Each change is judged alone, and does nothing if it comes too late.
+    ChangeJobs {
+        /// The changes, at most [`JobChange::MAX_BATCH`].
+        changes: Vec<JobChange>,
+        /// The proposer's wall clock.
+        #[serde(default)]
+        at_ms: u64,
+    },
+    /// Ends jobs that nobody wants any more: those that nobody has at once, the others when their runs have been stopped.
+    CancelJobs {
+        /// The jobs. Those that there are not, or that have ended, are passed over.
+        jobs: BTreeSet<JobId>,
+        /// Who asked, for the event log.
+        #[serde(default)]
+        by: String,
+        /// The proposer's wall clock.
+        #[serde(default)]
+        at_ms: u64,
+    },
+    /// Gives a job other limits, also while it runs.
+    LimitJob {
+        /// The job.
+        job: JobId,
+        /// Its own limits, over the class's.
+        limits: Limits,
+        /// Who asked.
+        #[serde(default)]
+        by: String,
+        /// The proposer's wall clock.
+        #[serde(default)]
+        at_ms: u64,
+    },
+    /// Says how idle slots are filled.
+    SetFill {
+        /// How; none for what each leader's settings say.
+        #[serde(default)]
+        fill: Option<Fill>,
         /// The proposer's wall clock.
         #[serde(default)]
         at_ms: u64,

@@ -33,6 +33,42 @@ pub mod kind {
     pub const CLUSTER_FORMED: &str = "CLUSTER_FORMED";
     /// The cluster came back from a lost majority under a new id.
     pub const CLUSTER_RECOVERED: &str = "CLUSTER_RECOVERED";
+    /// Other bytes became the model of a name.
+    pub const MODEL_PROMOTED: &str = "MODEL_PROMOTED";
+    /// A name of a model was taken away.
+    pub const MODEL_REMOVED: &str = "MODEL_REMOVED";
+    /// A file that a program wrote over an outdated version was moved out of the way.
+    pub const MODEL_SET_ASIDE: &str = "MODEL_SET_ASIDE";
+    /// A model begins to go to all nodes.
+    pub const MODEL_DISTRIBUTION_STARTED: &str = "MODEL_DISTRIBUTION_STARTED";
+    /// Every eligible node has verified a model.
+    pub const MODEL_DISTRIBUTION_COMPLETE: &str = "MODEL_DISTRIBUTION_COMPLETE";
+    /// Some eligible node did not get a model in time.
+    pub const MODEL_DISTRIBUTION_FAILED: &str = "MODEL_DISTRIBUTION_FAILED";
+    /// New jobs are in the queue.
+    pub const JOB_SUBMITTED: &str = "JOB_SUBMITTED";
+    /// An attempt at a job runs.
+    pub const JOB_STARTED: &str = "JOB_STARTED";
+    /// A job did what it was for.
+    pub const JOB_ENDED: &str = "JOB_ENDED";
+    /// An attempt at a job failed; whether it was the last is in the details' `status`.
+    pub const JOB_FAILED: &str = "JOB_FAILED";
+    /// A job was taken from its holder, to go elsewhere.
+    pub const JOB_MOVED: &str = "JOB_MOVED";
+    /// A job was ended because somebody did not want it any more.
+    pub const JOB_CANCELLED: &str = "JOB_CANCELLED";
+    /// A holder gave a job back.
+    pub const JOB_REFUSED: &str = "JOB_REFUSED";
+    /// A job has other limits.
+    pub const JOB_LIMITED: &str = "JOB_LIMITED";
+    /// A safety net of a node has caught something.
+    pub const JOB_SAFETY_NET: &str = "JOB_SAFETY_NET";
+    /// A node gave back so many jobs of a class that it gets none of it for a while.
+    pub const JOB_DISPATCH_FAILED: &str = "JOB_DISPATCH_FAILED";
+    /// More jobs are in the queue than the soft limit says.
+    pub const WORK_QUEUE_LONG: &str = "WORK_QUEUE_LONG";
+    /// New jobs are refused, because too many are in the queue.
+    pub const WORK_QUEUE_FULL: &str = "WORK_QUEUE_FULL";
 }
 
 /// An event before it has its sequence number.

@@ -12,6 +12,8 @@ mod eligibility;
 pub mod envelope;
 mod event;
 mod event_log;
+mod jobs;
+mod models;
 mod reconcile;
 mod requests;
 mod voters;
@@ -24,6 +26,14 @@ pub use eligibility::{Eligibility, Standing};
 pub use envelope::{FORMAT, decode, encode};
 pub use event::{Details, Event, NewEvent, kind};
 pub use event_log::{BrokenSequence, EventLog};
+pub use jobs::{
+    Assignment, AttemptRecord, Cancel, Fill, Holder, Job, JobChange, JobCounts, JobOutcome, Jobs, NewJob, Origin, Phase,
+};
+pub use models::{
+    Distribution, DistributionState, Elo, HeldState, InvalidElo, MAX_CHUNKS, ModelDistributionEnded,
+    ModelDistributionStarted, ModelPromoted, ModelRecord, ModelRemoved, ModelSetAside, Promotion, Removal, Verdict,
+    distribution_verdict,
+};
 pub use reconcile::{Decision, MAX_VOTERS, majority, reconcile};
 pub use requests::RecentRequests;
 pub use voters::{VoterHistory, VoterRevision};

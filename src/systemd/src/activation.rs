@@ -22,11 +22,13 @@ pub enum Socket {
     Link,
     /// The health endpoint, 8080 unless set otherwise.
     Health,
+    /// The model server, 8767 unless set otherwise.
+    Models,
 }
 
 impl Socket {
     /// Every socket that has a `.socket` unit.
-    pub const ALL: [Self; 3] = [Self::Api, Self::Link, Self::Health];
+    pub const ALL: [Self; 4] = [Self::Api, Self::Link, Self::Health, Self::Models];
 
     /// The `FileDescriptorName=` in its `.socket` unit.
     pub const fn name(self) -> &'static str {
@@ -34,6 +36,7 @@ impl Socket {
             Self::Api => "api",
             Self::Link => "link",
             Self::Health => "health",
+            Self::Models => "models",
         }
     }
 
@@ -51,7 +54,7 @@ pub enum ActivationError {
     Environment(String),
     /// A `.socket` unit with a `FileDescriptorName=` that this program does not know.
     #[error(
-        "systemd passed a socket named `{name}` (descriptor {fd}); a .socket unit must say FileDescriptorName=api, link or health"
+        "systemd passed a socket named `{name}` (descriptor {fd}); a .socket unit must say FileDescriptorName=api, link, health or models"
     )]
     UnknownName {
         /// The name as passed.

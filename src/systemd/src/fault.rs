@@ -43,8 +43,18 @@ impl Hang {
         }
     }
 
-    /// Whether `subsystem` is due to hang by now, for a loop that cannot await.
-    pub fn is_due(&self, subsystem: &str) -> bool {
+    /// Returns when `subsystem` is due to hang, or never: for one whose loop lies in another crate and is told to.
+    pub async fn due(&self, subsystem: &str) {
+        match &self.wanted {
+            Some((name, at)) if name == subsystem => {
+                tokio::time::sleep_until(*at).await;
+                tracing::error!(subsystem, "hangs from now on, because {HANG_VARIABLE} asks for it");
+            }
+            _ => future::pending().await,
+        }
+    }
+
+    fn is_due(&self, subsystem: &str) -> bool {
         self.wanted.as_ref().is_some_and(|(name, at)| name == subsystem && Instant::now() >= *at)
     }
 }
@@ -75,6 +85,8 @@ mod tests {
         tokio::time::advance(Duration::from_secs(5)).await;
         hang.point("consensus").await;
         assert!(tokio::time::timeout(Duration::from_hours(1), hang.point("gossip")).await.is_err());
+        hang.due("gossip").await;
+        assert!(tokio::time::timeout(Duration::from_hours(1), hang.due("consensus")).await.is_err());
     }
 
     #[test]

@@ -81,10 +81,11 @@ fn sockets_are_told_apart_by_name_whatever_their_order() {
         return answer(&describe());
     }
     for (names, expected) in [
-        ("api:link", "api=[A] link=[B] health=[]"),
-        ("link:api", "api=[B] link=[A] health=[]"),
-        ("health:link", "api=[] link=[B] health=[A]"),
-        ("api:api", "api=[A, B] link=[] health=[]"),
+        ("api:link", "api=[A] link=[B] health=[] models=[]"),
+        ("link:api", "api=[B] link=[A] health=[] models=[]"),
+        ("health:link", "api=[] link=[B] health=[A] models=[]"),
+        ("api:api", "api=[A, B] link=[] health=[] models=[]"),
+        ("models:api", "api=[B] link=[] health=[] models=[A]"),
     ] {
         let ((first, a), (second, b)) = (listener(), listener());
         let heard = rerun(
@@ -108,7 +109,7 @@ fn nothing_is_passed_to_a_daemon_that_was_started_by_hand_or_for_another_process
             [Some(listener().0), None],
             environment,
         );
-        assert_eq!(heard, "api=[] link=[] health=[]", "{environment:?}");
+        assert_eq!(heard, "api=[] link=[] health=[] models=[]", "{environment:?}");
     }
 }
 

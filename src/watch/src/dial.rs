@@ -14,6 +14,14 @@ use crate::wire::{Hello, MAX_FRAME, VERSION, codec, greeting};
 /// Opens streams to voters.
 #[async_trait]
 pub trait Dialer: Send + Sync + 'static {
+    /// Returns once there is a reason to follow somebody: a node that votes reads its own log. At once unless overridden.
+    async fn wanted(&self) {}
+
+    /// Whether there still is a reason to; asked at least once a second while a stream is up.
+    fn still_wanted(&self) -> bool {
+        true
+    }
+
     /// A stream to some voter, and which voter it is. Those in `avoid` gave no good answer lately: others come first.
     async fn open(&self, avoid: &BTreeSet<NodeId>) -> Result<(NodeId, BoxedStream), String>;
 }
@@ -33,6 +41,7 @@ pub(crate) async fn dial(
     hello: Hello,
     avoid: BTreeSet<NodeId>,
 ) -> Result<(NodeId, Frames), NotOpened> {
+    dialer.wanted().await;
     let opened = timeout(PATIENCE, dialer.open(&avoid)).await;
     let (voter, mut stream) = opened
         .unwrap_or_else(|_| Err(format!("no voter was reached in {PATIENCE:?}")))

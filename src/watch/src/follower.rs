@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -64,6 +64,7 @@ struct Shared {
     changes: watch::Sender<u64>,
     status: watch::Sender<FollowStatus>,
     progress: AtomicU64,
+    hangs: AtomicBool,
     stopped: CancellationToken,
 }
 
@@ -78,6 +79,7 @@ impl Follower {
             changes: watch::Sender::new(machine.agreed().index),
             status: watch::Sender::new(machine.status().clone()),
             progress: AtomicU64::new(0),
+            hangs: AtomicBool::new(false),
             stopped: CancellationToken::new(),
         });
         let driver = Driver {
@@ -115,6 +117,11 @@ impl Follower {
         self.shared.progress.load(Ordering::Relaxed)
     }
 
+    /// Makes the follower stand still for ever, as a defect would: for the tests of the watchdog.
+    pub fn hang(&self) {
+        self.shared.hangs.store(true, Ordering::Relaxed);
+    }
+
     /// Returns once the follower has stopped and its cache is written; cancel its token first.
     pub async fn stopped(&self) {
         self.shared.stopped.cancelled().await;
@@ -144,6 +151,7 @@ enum Activity {
 /// What ended a wait.
 enum Woken {
     Due,
+    Unwanted,
     Dialled(Result<(NodeId, Frames), NotOpened>),
     Read(Option<std::io::Result<bytes::BytesMut>>),
     Saved(Result<Result<(), FileError>, JoinError>),
@@ -160,10 +168,17 @@ impl Driver {
         let shared = Arc::clone(&self.shared);
         let _stopped = shared.stopped.clone().drop_guard();
         loop {
+            if shared.hangs.load(Ordering::Relaxed) {
+                std::future::pending::<()>().await;
+            }
             shared.progress.fetch_add(1, Ordering::Relaxed);
             match self.woken(&stop).await {
                 Woken::Stop => break,
                 Woken::Due => self.step(Input::Tick),
+                Woken::Unwanted => {
+                    self.activity = Activity::None;
+                    self.step(Input::Lost("this node reads its own log again".to_owned()));
+                }
                 Woken::Dialled(Ok((voter, frames))) => {
                     self.activity = Activity::Reading(Box::new(frames));
                     self.step(Input::Opened(voter));
@@ -191,6 +206,9 @@ impl Driver {
     }
 
     async fn woken(&mut self, stop: &CancellationToken) -> Woken {
+        if matches!(self.activity, Activity::Reading(_)) && !self.dialer.still_wanted() {
+            return Woken::Unwanted;
+        }
         let mut due = Instant::now() + ROUND;
         if let Some(deadline) = self.machine.deadline() {
             due = due.min(Instant::from_std(deadline));

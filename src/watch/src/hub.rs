@@ -266,7 +266,17 @@ fn named(update: &Update) -> Option<&String> {
             Command::SetEligibility { .. }
             | Command::Record { .. }
             | Command::AdoptVoters { .. }
-            | Command::Restore { .. } => None,
+            | Command::Restore { .. }
+            | Command::PromoteModel { .. }
+            | Command::RemoveModel { .. }
+            | Command::RollBackModel { .. }
+            | Command::StartDistribution { .. }
+            | Command::DistributionEnded { .. }
+            | Command::SubmitJobs { .. }
+            | Command::ChangeJobs { .. }
+            | Command::CancelJobs { .. }
+            | Command::LimitJob { .. }
+            | Command::SetFill { .. } => None,
         }
     }
     match update {

@@ -46,6 +46,10 @@ impl Base {
         Ok(Self { host: host.to_owned(), port })
     }
 
+    pub(super) fn at_port(&self, port: u16) -> Self {
+        Self { host: self.host.clone(), port }
+    }
+
     pub(super) fn host(&self) -> &str {
         &self.host
     }

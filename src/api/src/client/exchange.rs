@@ -1,9 +1,9 @@
-use std::{io, time::Duration};
+use std::{error::Error, io, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Request, StatusCode};
-use http_body_util::{BodyExt as _, Full};
-use hyper::body::{Body as _, Incoming};
+use http_body_util::BodyExt as _;
+use hyper::body::{Body, Incoming};
 use hyper_util::rt::TokioIo;
 use tokio::{net::TcpStream, time::timeout};
 
@@ -17,12 +17,10 @@ pub(super) struct Answer {
 }
 
 /// Sends one request on a connection of its own and waits for the head of the answer, for at most `limit`.
-pub(super) async fn send(
-    base: &Base,
-    url: &str,
-    request: Request<Full<Bytes>>,
-    limit: Duration,
-) -> Result<Answer, ClientError> {
+pub(super) async fn send<B>(base: &Base, url: &str, request: Request<B>, limit: Duration) -> Result<Answer, ClientError>
+where
+    B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
+{
     let broken = |e: hyper::Error| ClientError::Unreachable { url: url.to_owned(), reason: lost(&e) };
     let exchange = async {
         let socket = TcpStream::connect((base.host(), base.port())).await.map_err(|e| unconnected(url, &e))?;
@@ -92,7 +90,7 @@ fn unconnected(url: &str, error: &io::Error) -> ClientError {
 /// hyper's own words say little without their causes.
 fn lost(error: &hyper::Error) -> String {
     let mut text = format!("the connection broke: {error}");
-    let mut source = std::error::Error::source(error);
+    let mut source = error.source();
     while let Some(cause) = source {
         text = format!("{text}: {cause}");
         source = cause.source();

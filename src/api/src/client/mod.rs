@@ -4,7 +4,10 @@ mod base;
 mod error;
 mod events;
 mod exchange;
+mod jobs;
+mod models;
 mod sse;
+mod upload;
 
 use std::time::Duration;
 
@@ -21,6 +24,7 @@ use self::{base::Base, exchange::Answer};
 pub use self::{
     error::ClientError,
     events::{EventStream, Followed},
+    upload::{Sent, Upload},
 };
 use crate::ErrorBody;
 

@@ -60,6 +60,10 @@ pub struct Host {
     pub p2p_public_port: PublicPorts,
     /// Where it stands.
     pub region: Option<String>,
+    /// Its processors, as Nix names them (`aarch64`); read by those who build its system.
+    pub arch: Option<String>,
+    /// Its public SSH host key (`ssh-ed25519 AAAA…`); read by those who write SSH's known hosts.
+    pub ssh_host_key: Option<String>,
     /// For people.
     pub note: Option<String>,
     /// Folders outside `ringrift_path`.

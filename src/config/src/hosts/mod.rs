@@ -66,14 +66,18 @@ const MAX_BYTES: u64 = 8 << 20;
 impl HostsFile {
     /// Reads a file.
     pub fn load(path: &Path) -> Result<Self, HostsError> {
+        Self::parse(&Self::text(path)?, path)
+    }
+
+    /// The text of a file.
+    pub(crate) fn text(path: &Path) -> Result<String, HostsError> {
         let unreadable = |error| HostsError::Read { path: path.to_owned(), error };
         let invalid = |message: &str| HostsError::Invalid(vec![Finding::error(path, None, "", message)]);
         if fs::metadata(path).map_err(unreadable)?.len() > MAX_BYTES {
             return Err(invalid("is larger than 8 MiB: this is no hosts file"));
         }
         let bytes = fs::read(path).map_err(unreadable)?;
-        let text = String::from_utf8(bytes).map_err(|_| invalid("is not UTF-8 text"))?;
-        Self::parse(&text, path)
+        String::from_utf8(bytes).map_err(|_| invalid("is not UTF-8 text"))
     }
 
     /// Reads a text; `path` is what findings call it.

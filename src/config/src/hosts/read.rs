@@ -113,6 +113,8 @@ fn host(fields: &mut Fields<'_>, id: NodeId, line: usize) -> Host {
         socks5_port: fields.port("socks5_port"),
         p2p_public_port: public_ports(fields),
         region: fields.text("region"),
+        arch: fields.text("arch"),
+        ssh_host_key: fields.text("ssh_host_key"),
         note: fields.words("note"),
         storage_paths: fields.map("storage_paths").map(|map| storage_paths(&mut fields.inside("storage_paths", map))),
         provider_ids: IndexMap::new(),

@@ -91,11 +91,20 @@ mod tests {
 
     #[test]
     fn a_role_maps_to_what_it_allows() {
+        // Every role that the contract has seen, and the runbook's.
         for (role, capabilities) in [
-            ("gpu_selfplay_primary", &[Selfplay][..]),
+            ("gpu_selfplay", &[Selfplay][..]),
+            ("gpu_selfplay_primary", &[Selfplay]),
+            ("cpu_selfplay", &[Selfplay]),
+            ("selfplay", &[Selfplay]),
+            ("gpu_training", &[Training]),
+            ("gpu_training_primary", &[Training]),
+            ("nn_training", &[Training]),
             ("nn_training_primary", &[Training]),
             ("mixed", &[Selfplay, Training]),
+            ("coordinator", &[Coordinator]),
             ("backbone", &[Coordinator]),
+            ("proxy", &[Coordinator]),
             ("selfplay_cmaes", &[]),
             ("", &[]),
         ] {

@@ -36,6 +36,8 @@ fn the_list_as_json_has_the_order_of_the_file() {
     assert_eq!(json["file"], "hosts.yaml");
     assert_eq!(json["revision"].as_str().unwrap().len(), 64);
     assert_eq!(json["p2p_voters"][1], "backbone-1");
+    assert_eq!(json["auto_sync"]["host_bandwidth_overrides"]["vast-*"], 50);
+    assert_eq!(json["extra"]["elo_sync"]["coordinator"], "studio");
     let ids: Vec<_> = json["hosts"].as_array().unwrap().iter().map(|host| host["id"].as_str().unwrap()).collect();
     assert_eq!(ids, ["studio", "backbone-1", "h100-3", "cpu-2", "vast-1", "vast-2", "proxy"]);
     let without = HostsFile::parse("hosts: {a: {}}", Path::new("h")).unwrap();

@@ -77,6 +77,14 @@ pub enum SettingsError {
         /// Where both come from.
         sources: (Source, Source),
     },
+    /// Two limits the wrong way round.
+    #[error("{} ({}, {}) must not be above {} ({}, {})", low.0, low.1, low.2, high.0, high.1, high.2)]
+    Order {
+        /// The one that comes first: its name, its value, where it comes from.
+        low: (&'static str, u32, Source),
+        /// The one that comes after it.
+        high: (&'static str, u32, Source),
+    },
     /// Own certificates need all three files.
     #[error("{given} ({named_by}) is set and {missing} is not: own certificates need tls_ca, tls_cert and tls_key")]
     TlsIncomplete {

@@ -5,7 +5,9 @@ use std::{
     sync::Arc,
 };
 
-use super::{SettingsError, Source, key};
+use ringrift_job::Classes;
+
+use super::{Setting, SettingsError, Source, classes::ClassPatches, key};
 use crate::{
     Finding,
     nearest::did_you_mean,
@@ -17,7 +19,11 @@ use crate::{
 pub(super) struct SettingsFile {
     path: Arc<Path>,
     entries: BTreeMap<&'static str, (String, usize)>,
+    classes: Option<ClassPatches>,
 }
+
+/// Settings that have several values.
+const LISTS: [&str; 2] = [key::VOTERS.name, key::BOOTSTRAP_SEEDS.name];
 
 /// No settings file needs more; a wrong path may name anything.
 const MAX_BYTES: u64 = 1 << 20;
@@ -38,7 +44,7 @@ impl SettingsFile {
         let fail = |line: Option<usize>, key: &str, message: String| {
             SettingsError::File(Finding::error(path, line, key, message))
         };
-        let mut this = Self { path: path.into(), entries: BTreeMap::new() };
+        let mut this = Self { path: path.into(), entries: BTreeMap::new(), classes: None };
         let document = match yaml::parse(text) {
             Ok(Some(document)) => document,
             Ok(None) => return Ok(this),
@@ -53,21 +59,24 @@ impl SettingsFile {
         };
         let mut problems = Vec::new();
         for entry in map.entries() {
-            let Some(known) = key::ALL.into_iter().find(|key| key.name == entry.key) else {
-                let names = key::ALL.map(|key| key.name);
-                let mut hint = did_you_mean(&entry.key, names);
-                if hint.is_empty() {
-                    hint = format!("; settings are {}", names.join(", "));
+            if entry.key == key::JOB_CLASSES {
+                match ClassPatches::read(entry.line, &entry.value, &this.path) {
+                    Ok(classes) => this.classes = Some(classes),
+                    Err(found) => problems.extend(found),
                 }
-                problems.push(fail(Some(entry.line), &entry.key, format!("unknown setting{hint}")));
                 continue;
-            };
-            match text_of(&entry.value) {
-                Ok(Some(text)) => {
-                    this.entries.insert(known.name, (text, entry.line));
+            }
+            // `compat: {open_reads: true}` is the setting `compat.open_reads`.
+            let group = format!("{}.", entry.key);
+            if let Data::Map(inner) = &entry.value.data
+                && key::ALL.iter().any(|key| key.name.starts_with(&group))
+            {
+                for setting in inner.entries() {
+                    let name = format!("{group}{}", setting.key);
+                    problems.extend(this.take(&name, &setting.value, setting.line));
                 }
-                Ok(None) => {}
-                Err(message) => problems.push(fail(Some(entry.line), known.name, message)),
+            } else {
+                problems.extend(this.take(&entry.key, &entry.value, entry.line));
             }
         }
         match SettingsError::of(problems) {
@@ -76,10 +85,38 @@ impl SettingsFile {
         }
     }
 
+    /// Keeps the text of one setting, or returns what is wrong with it.
+    fn take(&mut self, name: &str, value: &Node, line: usize) -> Option<SettingsError> {
+        let fail = |key: &str, message: String| {
+            Some(SettingsError::File(Finding::error(&self.path, Some(line), key, message)))
+        };
+        let Some(known) = key::ALL.into_iter().find(|key| key.name == name) else {
+            let names = key::ALL.map(|key| key.name);
+            let mut hint = did_you_mean(name, names);
+            if hint.is_empty() {
+                hint = format!("; settings are {}", names.join(", "));
+            }
+            return fail(name, format!("unknown setting{hint}"));
+        };
+        match text_of(value, LISTS.contains(&known.name)) {
+            Ok(Some(text)) => {
+                self.entries.insert(known.name, (text, line));
+                None
+            }
+            Ok(None) => None,
+            Err(message) => fail(known.name, message),
+        }
+    }
+
     /// What the file says of a setting.
     pub(super) fn get(&self, name: &str) -> Option<(&str, Source)> {
         let (text, line) = self.entries.get(name)?;
         Some((text, Source::File { path: self.path.clone(), line: *line }))
+    }
+
+    /// The classes of jobs that it makes, if it says anything of them.
+    pub(super) fn classes(&self) -> Option<Result<Setting<Classes>, SettingsError>> {
+        self.classes.as_ref().map(|classes| classes.make(&self.path))
     }
 
     pub(super) fn bad_value(&self, name: &str, expected: &str) -> SettingsError {
@@ -96,18 +133,19 @@ impl SettingsFile {
     }
 }
 
-/// A list is its items with commas between them, as in the environment. Null is as if the key were not there.
-fn text_of(node: &Node) -> Result<Option<String>, String> {
+/// A list, where there may be one, is its items with commas between them, as in the environment. Null is as if the key were
+/// not there.
+fn text_of(node: &Node, may_be_list: bool) -> Result<Option<String>, String> {
     match &node.data {
         Data::Scalar(scalar) if scalar.is_null() => Ok(None),
         Data::Scalar(scalar) => Ok(Some(scalar.text.clone())),
-        Data::List(items) => {
+        Data::List(items) if may_be_list => {
             let texts = items.iter().map(|item| match &item.data {
                 Data::Scalar(scalar) if !scalar.is_null() => Ok(scalar.text.as_str()),
                 _ => Err(format!("expected a list of texts, found {} in it", item.describe())),
             });
             Ok(Some(texts.collect::<Result<Vec<_>, _>>()?.join(",")))
         }
-        Data::Map(_) => Err(format!("expected a value, found {}", node.describe())),
+        Data::List(_) | Data::Map(_) => Err(format!("expected a value, found {}", node.describe())),
     }
 }

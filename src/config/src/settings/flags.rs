@@ -2,7 +2,7 @@ use std::{net::IpAddr, path::PathBuf, time::Duration};
 
 use clap::Args;
 
-use super::read;
+use super::{NvmlLibrary, RunnerKind, read};
 use crate::NodeId;
 
 /// Not `next_help_heading`: it would go on over the flags of the command that takes these.
@@ -10,6 +10,8 @@ const HEADING: &str = "Settings";
 
 /// A name of its own, since clap takes `Option<Option<_>>` for a flag whose value may be left out.
 type PortOrNone = Option<u16>;
+type SwitchOrAuto = Option<bool>;
+type RunnerOrAuto = Option<RunnerKind>;
 
 /// Settings on the command line. A flag wins over its variable, the variable over settings.yaml, that over the default.
 ///
@@ -121,7 +123,7 @@ pub struct Flags {
     #[arg(long, help_heading = HEADING, value_name = "DURATION", value_parser = read::duration)]
     pub election_timeout_min: Option<Duration>,
 
-    /// Longest silence of the leader before an election [default: 1600ms] [env: RINGRIFT_P2P_ELECTION_TIMEOUT_MAX]
+    /// Longest silence of the leader before an election [default: 1200ms] [env: RINGRIFT_P2P_ELECTION_TIMEOUT_MAX]
     #[arg(long, help_heading = HEADING, value_name = "DURATION", value_parser = read::duration)]
     pub election_timeout_max: Option<Duration>,
 
@@ -136,6 +138,133 @@ pub struct Flags {
     /// HTTP connections served at once; further ones wait [default: 1024] [env: RINGRIFT_P2P_MAX_CONNECTIONS]
     #[arg(long, help_heading = HEADING, value_name = "NUMBER", value_parser = read::connections)]
     pub max_connections: Option<usize>,
+
+    /// Folder where programs look for models [env: RINGRIFT_MODELS_DIR, RINGRIFT_MODEL_DIR, RINGRIFT_MODELS_PATH]
+    ///
+    /// Without it: `models` in the state's folder.
+    #[arg(long, help_heading = HEADING, value_name = "DIR")]
+    pub models_dir: Option<PathBuf>,
+
+    /// Port of the model server, or none [default: 8767] [env: RINGRIFT_P2P_MODELS_PORT]
+    ///
+    /// With none this node fetches models and serves none: what nobody can reach should not be promised.
+    #[arg(long, help_heading = HEADING, value_name = "PORT", value_parser = read::port_or_none)]
+    pub models_port: Option<PortOrNone>,
+
+    /// Promote a canonical model that changes in --models-dir: true, false or auto [default: auto] [env: RINGRIFT_P2P_MODELS_WATCH]
+    ///
+    /// `auto` on nodes that may train, by their role in the hosts file.
+    #[arg(long, help_heading = HEADING, value_name = "WHEN", value_parser = read::switch_or_auto)]
+    pub models_watch: Option<SwitchOrAuto>,
+
+    /// Versions of a model to keep, the one in use among them [default: 3] [env: RINGRIFT_P2P_MODELS_KEEP]
+    #[arg(long, help_heading = HEADING, value_name = "NUMBER", value_parser = read::versions)]
+    pub models_keep: Option<u32>,
+
+    /// Megabytes a second to re-read in search of bit rot, 0 for none [default: 20] [env: RINGRIFT_P2P_MODELS_SCRUB]
+    #[arg(long, help_heading = HEADING, value_name = "MB/S", value_parser = read::megabytes)]
+    pub models_scrub: Option<u32>,
+
+    /// Let the cluster's own addresses read models without the token [env: RINGRIFT_P2P_COMPAT_OPEN_READS]
+    ///
+    /// For the old Python programs, which send none. In settings.yaml: `compat: {open_reads: true}`.
+    #[arg(long, help_heading = HEADING)]
+    pub compat_open_reads: bool,
+
+    /// Let the cluster's own addresses upload models without the token [env: RINGRIFT_P2P_COMPAT_OPEN_UPLOADS]
+    ///
+    /// For the old Python programs, which send none. In settings.yaml: `compat: {open_uploads: true}`.
+    #[arg(long, help_heading = HEADING)]
+    pub compat_open_uploads: bool,
+
+    /// How jobs are run here: systemd, plain, none or auto [default: auto] [env: RINGRIFT_P2P_RUNNER]
+    ///
+    /// `auto` is systemd where it is process 1, and plain processes elsewhere; `none` runs no job here. What a job runs is
+    /// `job_classes` of settings.yaml.
+    #[arg(long, help_heading = HEADING, value_name = "KIND", value_parser = read::runner)]
+    pub runner: Option<RunnerOrAuto>,
+
+    /// Folder of games and training data [env: RINGRIFT_DATA_DIR]
+    ///
+    /// Without it: `data` in this host's `ringrift_path`.
+    #[arg(long, help_heading = HEADING, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+
+    /// Folder where jobs write logs of their own [env: RINGRIFT_LOGS_DIR]
+    ///
+    /// Without it: `logs` in this host's `ringrift_path`.
+    #[arg(long, help_heading = HEADING, value_name = "DIR")]
+    pub logs_dir: Option<PathBuf>,
+
+    /// Fill idle slots of this node with self-play: true or false [default: true] [env: RINGRIFT_P2P_JOBS_FILL]
+    #[arg(long, help_heading = HEADING, value_name = "BOOL", value_parser = read::switch)]
+    pub jobs_fill: Option<bool>,
+
+    /// How long a node may be away before its jobs go to others [default: 1m] [env: RINGRIFT_P2P_RECONNECT_WINDOW]
+    ///
+    /// The leader's own setting counts: give all voters the same.
+    #[arg(long, help_heading = HEADING, value_name = "DURATION", value_parser = read::duration)]
+    pub reconnect_window: Option<Duration>,
+
+    /// A disk this full, in percent, is worth a look: nothing is deleted by itself [default: 65] [env: RINGRIFT_P2P_DISK_CLEANUP_THRESHOLD]
+    #[arg(long, help_heading = HEADING, value_name = "PERCENT", value_parser = read::percent)]
+    pub disk_cleanup_threshold: Option<u8>,
+
+    /// A disk this full, in percent, is warned of [default: 70] [env: RINGRIFT_P2P_DISK_WARNING_THRESHOLD]
+    #[arg(long, help_heading = HEADING, value_name = "PERCENT", value_parser = read::percent)]
+    pub disk_warning_threshold: Option<u8>,
+
+    /// With a disk this full, in percent, no job is taken [default: 96] [env: RINGRIFT_P2P_DISK_CRITICAL_THRESHOLD]
+    ///
+    /// Who lowers it and says nothing of the two above lowers them as well.
+    #[arg(long, help_heading = HEADING, value_name = "PERCENT", value_parser = read::percent)]
+    pub disk_critical_threshold: Option<u8>,
+
+    /// Memory this full, in percent, is warned of [default: 70] [env: RINGRIFT_P2P_MEMORY_WARNING_THRESHOLD]
+    #[arg(long, help_heading = HEADING, value_name = "PERCENT", value_parser = read::percent)]
+    pub memory_warning_threshold: Option<u8>,
+
+    /// With memory this full, in percent, no job is taken [default: 80] [env: RINGRIFT_P2P_MEMORY_CRITICAL_THRESHOLD]
+    #[arg(long, help_heading = HEADING, value_name = "PERCENT", value_parser = read::percent)]
+    pub memory_critical_threshold: Option<u8>,
+
+    /// How long a job may leave its GPU idle [default: 10m] [env: RINGRIFT_GPU_IDLE_THRESHOLD]
+    ///
+    /// A number without a unit is seconds.
+    #[arg(long, help_heading = HEADING, value_name = "DURATION", value_parser = read::seconds)]
+    pub gpu_idle_threshold: Option<Duration>,
+
+    /// How long a job that is stopped has to finish, before it is killed [default: 1m] [env: RINGRIFT_JOB_GRACE_PERIOD]
+    ///
+    /// A number without a unit is seconds.
+    #[arg(long, help_heading = HEADING, value_name = "DURATION", value_parser = read::seconds)]
+    pub job_grace_period: Option<Duration>,
+
+    /// Processes in all its self-play above which a node starts no more of it [default: 128] [env: RINGRIFT_RUNAWAY_SELFPLAY_PROCESS_THRESHOLD]
+    #[arg(long, help_heading = HEADING, value_name = "NUMBER", value_parser = read::count)]
+    pub runaway_selfplay_process_threshold: Option<u32>,
+
+    /// Jobs that a node starts in one second at most [default: 4] [env: RINGRIFT_P2P_JOB_STARTS_PER_SECOND]
+    #[arg(long, help_heading = HEADING, value_name = "NUMBER", value_parser = read::count)]
+    pub job_starts_per_second: Option<u32>,
+
+    /// Failures in a row after which a class of jobs is given back for a while [default: 3] [env: RINGRIFT_P2P_CRASH_LOOP_THRESHOLD]
+    #[arg(long, help_heading = HEADING, value_name = "NUMBER", value_parser = read::count)]
+    pub crash_loop_threshold: Option<u32>,
+
+    /// Items in the work queue from which on it is called long [default: 500] [env: RINGRIFT_WORK_QUEUE_SOFT_LIMIT]
+    #[arg(long, help_heading = HEADING, value_name = "NUMBER", value_parser = read::count)]
+    pub work_queue_soft_limit: Option<u32>,
+
+    /// Items in the work queue from which on more are refused [default: 1000] [env: RINGRIFT_WORK_QUEUE_HARD_LIMIT]
+    #[arg(long, help_heading = HEADING, value_name = "NUMBER", value_parser = read::count)]
+    pub work_queue_hard_limit: Option<u32>,
+
+    /// The NVIDIA driver's library: a file, auto, or none to look at no GPU [default: auto] [env: RINGRIFT_P2P_NVML_LIBRARY]
+    ///
+    /// `auto` is libnvidia-ml.so.1 where the system has it.
+    #[arg(long, help_heading = HEADING, value_name = "FILE", value_parser = read::nvml_library)]
+    pub nvml_library: Option<NvmlLibrary>,
 
     /// What to log [default: info,openraft=warn] [env: RINGRIFT_LOG]
     ///

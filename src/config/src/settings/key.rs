@@ -41,10 +41,51 @@ pub(crate) const ELECTION_TIMEOUT_MAX: Key =
 pub(crate) const MAX_BODY_BYTES: Key = key("max_body_bytes", "--max-body-bytes", &["RINGRIFT_P2P_MAX_BODY_BYTES"]);
 pub(crate) const HEADER_TIMEOUT: Key = key("header_timeout", "--header-timeout", &["RINGRIFT_P2P_HEADER_TIMEOUT"]);
 pub(crate) const MAX_CONNECTIONS: Key = key("max_connections", "--max-connections", &["RINGRIFT_P2P_MAX_CONNECTIONS"]);
+pub(crate) const MODELS_DIR: Key =
+    key("models_dir", "--models-dir", &["RINGRIFT_MODELS_DIR", "RINGRIFT_MODEL_DIR", "RINGRIFT_MODELS_PATH"]);
+pub(crate) const MODELS_PORT: Key = key("models_port", "--models-port", &["RINGRIFT_P2P_MODELS_PORT"]);
+pub(crate) const MODELS_WATCH: Key = key("models_watch", "--models-watch", &["RINGRIFT_P2P_MODELS_WATCH"]);
+pub(crate) const MODELS_KEEP: Key = key("models_keep", "--models-keep", &["RINGRIFT_P2P_MODELS_KEEP"]);
+pub(crate) const MODELS_SCRUB: Key = key("models_scrub", "--models-scrub", &["RINGRIFT_P2P_MODELS_SCRUB"]);
+pub(crate) const OPEN_READS: Key = key("compat.open_reads", "--compat-open-reads", &["RINGRIFT_P2P_COMPAT_OPEN_READS"]);
+pub(crate) const OPEN_UPLOADS: Key =
+    key("compat.open_uploads", "--compat-open-uploads", &["RINGRIFT_P2P_COMPAT_OPEN_UPLOADS"]);
+pub(crate) const RUNNER: Key = key("runner", "--runner", &["RINGRIFT_P2P_RUNNER"]);
+pub(crate) const DATA_DIR: Key = key("data_dir", "--data-dir", &["RINGRIFT_DATA_DIR"]);
+pub(crate) const LOGS_DIR: Key = key("logs_dir", "--logs-dir", &["RINGRIFT_LOGS_DIR"]);
+pub(crate) const JOBS_FILL: Key = key("jobs_fill", "--jobs-fill", &["RINGRIFT_P2P_JOBS_FILL"]);
+pub(crate) const RECONNECT_WINDOW: Key =
+    key("reconnect_window", "--reconnect-window", &["RINGRIFT_P2P_RECONNECT_WINDOW"]);
+pub(crate) const DISK_CLEANUP: Key =
+    key("disk_cleanup_threshold", "--disk-cleanup-threshold", &["RINGRIFT_P2P_DISK_CLEANUP_THRESHOLD"]);
+pub(crate) const DISK_WARNING: Key =
+    key("disk_warning_threshold", "--disk-warning-threshold", &["RINGRIFT_P2P_DISK_WARNING_THRESHOLD"]);
+pub(crate) const DISK_CRITICAL: Key =
+    key("disk_critical_threshold", "--disk-critical-threshold", &["RINGRIFT_P2P_DISK_CRITICAL_THRESHOLD"]);
+pub(crate) const MEMORY_WARNING: Key =
+    key("memory_warning_threshold", "--memory-warning-threshold", &["RINGRIFT_P2P_MEMORY_WARNING_THRESHOLD"]);
+pub(crate) const MEMORY_CRITICAL: Key =
+    key("memory_critical_threshold", "--memory-critical-threshold", &["RINGRIFT_P2P_MEMORY_CRITICAL_THRESHOLD"]);
+pub(crate) const GPU_IDLE: Key = key("gpu_idle_threshold", "--gpu-idle-threshold", &["RINGRIFT_GPU_IDLE_THRESHOLD"]);
+pub(crate) const JOB_GRACE: Key = key("job_grace_period", "--job-grace-period", &["RINGRIFT_JOB_GRACE_PERIOD"]);
+pub(crate) const RUNAWAY_PROCESSES: Key = key(
+    "runaway_selfplay_process_threshold",
+    "--runaway-selfplay-process-threshold",
+    &["RINGRIFT_RUNAWAY_SELFPLAY_PROCESS_THRESHOLD"],
+);
+pub(crate) const JOB_STARTS: Key =
+    key("job_starts_per_second", "--job-starts-per-second", &["RINGRIFT_P2P_JOB_STARTS_PER_SECOND"]);
+pub(crate) const CRASH_LOOP: Key =
+    key("crash_loop_threshold", "--crash-loop-threshold", &["RINGRIFT_P2P_CRASH_LOOP_THRESHOLD"]);
+pub(crate) const QUEUE_SOFT: Key =
+    key("work_queue_soft_limit", "--work-queue-soft-limit", &["RINGRIFT_WORK_QUEUE_SOFT_LIMIT"]);
+pub(crate) const QUEUE_HARD: Key =
+    key("work_queue_hard_limit", "--work-queue-hard-limit", &["RINGRIFT_WORK_QUEUE_HARD_LIMIT"]);
+pub(crate) const NVML_LIBRARY: Key = key("nvml_library", "--nvml-library", &["RINGRIFT_P2P_NVML_LIBRARY"]);
 pub(crate) const LOG: Key = key("log", "--log", &["RINGRIFT_LOG"]);
 
 /// Every setting, in the order in which the effective values are shown.
-pub(crate) const ALL: [Key; 24] = [
+pub(crate) const ALL: [Key; 49] = [
     NODE_ID,
     HOSTS_FILE,
     BIND_ADDR,
@@ -68,8 +109,36 @@ pub(crate) const ALL: [Key; 24] = [
     MAX_BODY_BYTES,
     HEADER_TIMEOUT,
     MAX_CONNECTIONS,
+    MODELS_DIR,
+    MODELS_PORT,
+    MODELS_WATCH,
+    MODELS_KEEP,
+    MODELS_SCRUB,
+    OPEN_READS,
+    OPEN_UPLOADS,
+    RUNNER,
+    DATA_DIR,
+    LOGS_DIR,
+    JOBS_FILL,
+    RECONNECT_WINDOW,
+    DISK_CLEANUP,
+    DISK_WARNING,
+    DISK_CRITICAL,
+    MEMORY_WARNING,
+    MEMORY_CRITICAL,
+    GPU_IDLE,
+    JOB_GRACE,
+    RUNAWAY_PROCESSES,
+    JOB_STARTS,
+    CRASH_LOOP,
+    QUEUE_SOFT,
+    QUEUE_HARD,
+    NVML_LIBRARY,
     LOG,
 ];
+
+/// The classes of jobs: a map, and therefore in the settings file alone.
+pub(crate) const JOB_CLASSES: &str = "job_classes";
 
 /// The token itself, which stands in no file of ours and on no command line.
 pub(crate) const TOKEN: &str = "RINGRIFT_CLUSTER_AUTH_TOKEN";

@@ -1,11 +1,15 @@
 //! What is this setting, and who set it? Texts are read by [`read`], gathered by [`sources`], judged by [`resolve`].
 
+mod classes;
 mod effective;
 mod error;
 mod file;
 mod flags;
 mod key;
+mod limits;
+mod nvml_library;
 mod read;
+mod reload;
 mod resolve;
 mod setting;
 mod sources;
@@ -13,11 +17,15 @@ mod sources;
 mod tests;
 mod tokens;
 
-use std::{collections::BTreeMap, net::IpAddr, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
 
 pub use error::SettingsError;
 pub use flags::Flags;
+pub use limits::Limits;
+pub use nvml_library::NvmlLibrary;
+pub use reload::Reread;
 pub use resolve::Resolved;
+use ringrift_job::Classes;
 pub use setting::{Setting, Source};
 
 use crate::{Host, NodeId, Tokens};
@@ -65,10 +73,62 @@ pub struct Settings {
     pub header_timeout: Setting<Duration>,
     /// HTTP connections served at once.
     pub max_connections: Setting<usize>,
+    /// Where programs look for models.
+    pub models_dir: Setting<PathBuf>,
+    /// The model server.
+    pub models_port: Setting<Option<u16>>,
+    /// Whether a model that changes in `models_dir` is promoted: `None` on nodes that may train.
+    pub models_watch: Setting<Option<bool>>,
+    /// How many versions of a model are kept, the one in use among them.
+    pub models_keep: Setting<u32>,
+    /// How many megabytes of models a second are read again to find bit rot; 0 for none.
+    pub models_scrub: Setting<u32>,
+    /// The cluster's own addresses may read models without the token.
+    pub open_reads: Setting<bool>,
+    /// The cluster's own addresses may upload models without the token.
+    pub open_uploads: Setting<bool>,
+    /// How jobs are run here: `None` for systemd where it is process 1, and plain processes elsewhere.
+    pub runner: Setting<Option<RunnerKind>>,
+    /// The classes of jobs that this node knows.
+    pub job_classes: Setting<Arc<Classes>>,
+    /// Where games and training data lie: without it `data` in the host's `ringrift_path`.
+    pub data_dir: Setting<Option<PathBuf>>,
+    /// Where the programs that jobs run write logs of their own: without it `logs` in the host's `ringrift_path`.
+    pub logs_dir: Setting<Option<PathBuf>>,
+    /// Whether idle slots of this node are filled with self-play that nobody asked for.
+    pub jobs_fill: Setting<bool>,
+    /// How long a node may be away before its jobs are given to others. Asked of the leader.
+    pub reconnect_window: Setting<Duration>,
+    /// Where this node's patience ends.
+    pub limits: Limits,
+    /// Where the NVIDIA driver's library is.
+    pub nvml_library: Setting<NvmlLibrary>,
     /// What to log, as `tracing-subscriber`'s `EnvFilter` reads it.
     pub log: Setting<String>,
     /// Ports of this container by the provider's mapping, inside to outside (`VAST_TCP_PORT_<inside>`).
     pub mapped_ports: BTreeMap<u16, u16>,
+}
+
+/// How jobs are run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RunnerKind {
+    /// As units of systemd.
+    Systemd,
+    /// As plain processes: in containers without systemd.
+    Plain,
+    /// Not at all.
+    Nothing,
+}
+
+impl RunnerKind {
+    /// As settings spell it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Systemd => "systemd",
+            Self::Plain => "plain",
+            Self::Nothing => "none",
+        }
+    }
 }
 
 /// Own certificates, all in PEM.

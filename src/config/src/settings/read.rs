@@ -2,6 +2,7 @@
 
 use std::{fmt, net::IpAddr, path::PathBuf, str::FromStr as _, time::Duration};
 
+use super::{NvmlLibrary, RunnerKind};
 use crate::NodeId;
 
 /// What a text should have been: the end of a sentence that begins with "expected".
@@ -96,13 +97,82 @@ pub(crate) fn switch(text: &str) -> Result<bool, Expected> {
     }
 }
 
+/// `None` for `auto`.
+pub(crate) fn switch_or_auto(text: &str) -> Result<Option<bool>, Expected> {
+    if text.eq_ignore_ascii_case("auto") {
+        return Ok(None);
+    }
+    switch(text).map(Some).or_else(|_| expected("true, false or auto"))
+}
+
+/// `None` for `auto`.
+pub(crate) fn runner(text: &str) -> Result<Option<RunnerKind>, Expected> {
+    if text == "auto" {
+        return Ok(None);
+    }
+    let kinds = [RunnerKind::Systemd, RunnerKind::Plain, RunnerKind::Nothing];
+    let known = kinds.into_iter().find(|kind| kind.as_str() == text);
+    known.map_or_else(|| expected("systemd, plain, none or auto"), |kind| Ok(Some(kind)))
+}
+
+/// How many versions of a file to keep.
+pub(crate) fn versions(text: &str) -> Result<u32, Expected> {
+    text.parse().ok().filter(|n| (1..=100).contains(n)).map_or_else(|| expected("a number 1..100"), Ok)
+}
+
+/// Megabytes a second.
+pub(crate) fn megabytes(text: &str) -> Result<u32, Expected> {
+    text.parse().ok().filter(|n| *n <= 10_000).map_or_else(|| expected("megabytes a second, 0..10000"), Ok)
+}
+
 pub(crate) fn path(text: &str) -> Result<PathBuf, Expected> {
     if text.is_empty() { expected("a path") } else { Ok(PathBuf::from(text)) }
+}
+
+/// Percent of a whole, with or without the sign.
+pub(crate) fn percent(text: &str) -> Result<u8, Expected> {
+    let number = text.strip_suffix('%').unwrap_or(text).trim_end().parse().ok();
+    number.filter(|n| (1..=100).contains(n)).map_or_else(|| expected("percent, 1..100"), Ok)
+}
+
+/// How many of something.
+pub(crate) fn count(text: &str) -> Result<u32, Expected> {
+    text.parse().ok().filter(|n| (1..=1_000_000).contains(n)).map_or_else(|| expected("a number 1..1000000"), Ok)
+}
+
+pub(crate) fn nvml_library(text: &str) -> Result<NvmlLibrary, Expected> {
+    match text {
+        "" => expected("a file, auto or none"),
+        "auto" => Ok(NvmlLibrary::Auto),
+        "none" => Ok(NvmlLibrary::Nowhere),
+        file => Ok(NvmlLibrary::At(file.into())),
+    }
+}
+
+/// A time for people's things, from 1 s to a day. The Python program's variables have no unit: they are seconds.
+pub(crate) fn seconds(text: &str) -> Result<Duration, Expected> {
+    const WHAT: &str = "a time from 1s to 24h, such as 600, 600s, 10m or 1h";
+    let seconds = match text.parse::<u32>() {
+        Ok(seconds) => Some(f64::from(seconds)),
+        Err(_) => time(text),
+    };
+    match seconds {
+        Some(s) if (1.0..=86_400.0).contains(&s) => Ok(Duration::from_secs_f64(s)),
+        _ => expected(WHAT),
+    }
 }
 
 /// A number with its unit: `200ms`, `1.5s`, `2m`. From 1 ms to an hour: anything else is a slip.
 pub(crate) fn duration(text: &str) -> Result<Duration, Expected> {
     const WHAT: &str = "a duration from 1ms to 1h with its unit, such as 200ms, 1.5s or 2m";
+    match time(text) {
+        Some(s) if (0.001..=3600.0).contains(&s) => Ok(Duration::from_secs_f64(s)),
+        _ => expected(WHAT),
+    }
+}
+
+/// Seconds of a number with its unit.
+fn time(text: &str) -> Option<f64> {
     let split = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
     let (number, unit) = text.split_at(split);
     let seconds_per_unit = match unit {
@@ -110,13 +180,9 @@ pub(crate) fn duration(text: &str) -> Result<Duration, Expected> {
         "s" => 1.0,
         "m" | "min" => 60.0,
         "h" => 3600.0,
-        _ => return expected(WHAT),
+        _ => return None,
     };
-    let seconds = number.trim().parse::<f64>().map(|n| n * seconds_per_unit);
-    match seconds {
-        Ok(s) if (0.001..=3600.0).contains(&s) => Ok(Duration::from_secs_f64(s)),
-        _ => expected(WHAT),
-    }
+    Some(number.trim().parse::<f64>().ok()? * seconds_per_unit)
 }
 
 /// Bytes, with `KiB`, `MiB` or without a unit; from 1 KiB to 1 GiB.
@@ -172,6 +238,22 @@ mod tests {
         }
         for text in ["", "200", "s", "-1s", "0ms", "2h", "NaNs", "infs", "1e9s", "1s2"] {
             assert!(duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn percents_and_the_python_programs_seconds_are_read() {
+        for (text, value) in [("1", 1), ("70", 70), ("100%", 100), ("5 %", 5)] {
+            assert_eq!(percent(text), Ok(value), "{text}");
+        }
+        for text in ["", "0", "101", "0.7", "-1", "%", "seventy"] {
+            assert!(percent(text).is_err(), "{text}");
+        }
+        for (text, value) in [("600", 600), ("600s", 600), ("10m", 600), ("24h", 86_400), ("1", 1)] {
+            assert_eq!(seconds(text), Ok(Duration::from_secs(value)), "{text}");
+        }
+        for text in ["", "0", "500ms", "25h", "86401", "-5", "1d", "NaNs"] {
+            assert!(seconds(text).is_err(), "{text}");
         }
     }
 

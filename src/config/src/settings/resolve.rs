@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    Flags, Settings, SettingsError, TlsFiles,
+    Flags, Limits, NvmlLibrary, Settings, SettingsError, TlsFiles,
     file::SettingsFile,
     key, read,
     setting::{Setting, Source},
@@ -29,7 +29,9 @@ pub struct Resolved {
 /// Heartbeat and election timeouts for a cluster over a WAN: about 3 s from a leader's death to the next (design §3).
 const HEARTBEAT: Duration = Duration::from_millis(200);
 const ELECTION_TIMEOUT_MIN: Duration = Duration::from_millis(800);
-const ELECTION_TIMEOUT_MAX: Duration = Duration::from_millis(1600);
+const ELECTION_TIMEOUT_MAX: Duration = Duration::from_millis(1200);
+/// Longer than a restart of a machine's daemon, shorter than a person's patience with an idle GPU.
+const RECONNECT_WINDOW: Duration = Duration::from_mins(1);
 /// A hundred work items with their configuration are far below it.
 const MAX_BODY_BYTES: usize = 1 << 20;
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -72,6 +74,7 @@ impl Settings {
             ("http_port", Some(*self.http_port), &self.http_port.source),
             ("link_port", Some(*self.link_port), &self.link_port.source),
             ("health_port", *self.health_port, &self.health_port.source),
+            ("models_port", *self.models_port, &self.models_port.source),
         ];
         for (i, (name, port, source)) in ports.iter().enumerate() {
             let Some(port) = *port else { continue };
@@ -89,6 +92,7 @@ impl Settings {
             let sources = (heartbeat.source.clone(), min.source.clone());
             problems.push(SettingsError::Heartbeat { heartbeat: heartbeat.value, min: min.value, sources });
         }
+        self.limits.judge(problems);
         let is_open = !self.bind_addr.is_loopback();
         // Where the token could not be read, that is what must be put right.
         if is_open && self.tokens.value.is_none() && !*self.insecure && problems.is_empty() {
@@ -145,6 +149,12 @@ fn gather(
         None => Setting::default_of(installed.hosts.exists().then(|| installed.hosts.to_owned())),
     };
 
+    let state_dir = state_dir(flags, sources);
+    let models_dir = sources.pick_path(key::MODELS_DIR, flags.models_dir.clone());
+    let models_dir = models_dir.unwrap_or_else(|| Setting::default_of(state_dir.join("models")));
+    let switch = |sources: &mut Sources<'_>, key, flag: bool| {
+        sources.pick(key, flag.then_some(true), read::switch).unwrap_or(Setting::default_of(false))
+    };
     let port = |sources: &mut Sources<'_>, key, flag, default| {
         sources.pick(key, flag, read::port).unwrap_or(Setting::default_of(default))
     };
@@ -161,10 +171,23 @@ fn gather(
             .pick(key::BOOTSTRAP_SEEDS, flags.bootstrap_seeds.clone(), read::seeds)
             .unwrap_or(Setting::default_of(Vec::new())),
         voters: voters(flags, sources),
-        single_node: sources
-            .pick(key::SINGLE_NODE, flags.single_node.then_some(true), read::switch)
-            .unwrap_or(Setting::default_of(false)),
-        state_dir: state_dir(flags, sources),
+        single_node: switch(sources, key::SINGLE_NODE, flags.single_node),
+        state_dir,
+        models_dir,
+        models_port: sources
+            .pick(key::MODELS_PORT, flags.models_port, read::port_or_none)
+            .unwrap_or(Setting::default_of(Some(8767))),
+        models_watch: sources
+            .pick(key::MODELS_WATCH, flags.models_watch, read::switch_or_auto)
+            .unwrap_or(Setting::default_of(None)),
+        models_keep: sources
+            .pick(key::MODELS_KEEP, flags.models_keep, read::versions)
+            .unwrap_or(Setting::default_of(3)),
+        models_scrub: sources
+            .pick(key::MODELS_SCRUB, flags.models_scrub, read::megabytes)
+            .unwrap_or(Setting::default_of(20)),
+        open_reads: switch(sources, key::OPEN_READS, flags.compat_open_reads),
+        open_uploads: switch(sources, key::OPEN_UPLOADS, flags.compat_open_uploads),
         tls: tls(flags, sources),
         heartbeat: time(sources, key::HEARTBEAT, flags.heartbeat, HEARTBEAT),
         election_timeout_min: time(
@@ -186,6 +209,16 @@ fn gather(
         max_connections: sources
             .pick(key::MAX_CONNECTIONS, flags.max_connections, read::connections)
             .unwrap_or(Setting::default_of(MAX_CONNECTIONS)),
+        runner: sources.pick(key::RUNNER, flags.runner, read::runner).unwrap_or(Setting::default_of(None)),
+        job_classes: sources.classes(),
+        data_dir: optional(sources.pick_path(key::DATA_DIR, flags.data_dir.clone())),
+        logs_dir: optional(sources.pick_path(key::LOGS_DIR, flags.logs_dir.clone())),
+        jobs_fill: sources.pick(key::JOBS_FILL, flags.jobs_fill, read::switch).unwrap_or(Setting::default_of(true)),
+        reconnect_window: time(sources, key::RECONNECT_WINDOW, flags.reconnect_window, RECONNECT_WINDOW),
+        limits: Limits::gather(flags, sources),
+        nvml_library: sources
+            .pick(key::NVML_LIBRARY, flags.nvml_library.clone(), read::nvml_library)
+            .unwrap_or(Setting::default_of(NvmlLibrary::Auto)),
         log: sources
             .pick(key::LOG, flags.log.clone(), read::words)
             .unwrap_or(Setting::default_of("info,openraft=warn".to_owned())),
@@ -193,10 +226,14 @@ fn gather(
         node_id: node_id?,
         hosts_file,
         bind_addr,
-        advertise_host: advertise_host.map_or(Setting::default_of(None), |named| named.map(Some)),
+        advertise_host: optional(advertise_host),
         tokens,
         insecure,
     })
+}
+
+fn optional<T>(named: Option<Setting<T>>) -> Setting<Option<T>> {
+    named.map_or(Setting::default_of(None), |named| named.map(Some))
 }
 
 fn node_id(flags: &Flags, sources: &mut Sources<'_>, host_name: &str) -> Option<Setting<NodeId>> {

@@ -1,4 +1,6 @@
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+
+use ringrift_job::Classes;
 
 use super::{
     SettingsError,
@@ -58,6 +60,18 @@ impl<'a> Sources<'a> {
             }
         }
         found
+    }
+
+    /// The built-in classes of jobs, with what the settings file says of them and adds.
+    pub(super) fn classes(&mut self) -> Setting<Arc<Classes>> {
+        match self.file.as_ref().and_then(SettingsFile::classes) {
+            None => Setting::default_of(Arc::default()),
+            Some(Ok(named)) => named.map(Arc::new),
+            Some(Err(problem)) => {
+                self.problems.push(problem);
+                Setting::default_of(Arc::default())
+            }
+        }
     }
 
     /// As [`Self::pick`]; a path in the settings file is meant from the folder of that file.

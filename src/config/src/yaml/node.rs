@@ -1,13 +1,16 @@
-use std::borrow::Cow;
+use std::{borrow::Cow, ops::Range};
 
 use serde_yaml::Value;
 
 use super::scalar::{Resolved, Scalar};
 
-/// A value and the line where it begins, counted from 1.
+/// A value, the line where it begins, counted from 1, and where it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Node {
     pub(crate) line: usize,
+    /// Bytes of the text. Of a list or map that is written line by line only the beginning is right, and of a text in lines of its
+    /// own (`|`) the end may be that of the line.
+    pub(crate) span: Range<usize>,
     pub(crate) data: Data,
 }
 
@@ -30,6 +33,8 @@ pub(crate) struct Map {
 pub(crate) struct Entry {
     pub(crate) key: String,
     pub(crate) line: usize,
+    /// Bytes of the key in the text, quotes included.
+    pub(crate) key_span: Range<usize>,
     pub(crate) value: Node,
 }
 

@@ -95,6 +95,12 @@ impl Store {
         rx.await.map_err(|_| closed())?
     }
 
+    /// Makes the writer stand still for ever, as a disk does that answers no more. Not for inline writers.
+    pub(crate) fn hang(&self) {
+        // A closed store writes no more anyway.
+        let _ = self.send(Job { change: None, done: Done::Never });
+    }
+
     /// Writes everything that is queued and closes the file.
     pub(crate) async fn close(&self) {
         let shared = self.shared.clone();

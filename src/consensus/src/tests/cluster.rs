@@ -25,7 +25,7 @@ use crate::{
 pub(crate) const TIMERS: Timers = Timers {
     heartbeat: Duration::from_millis(200),
     election_min: Duration::from_millis(800),
-    election_max: Duration::from_millis(1600),
+    election_max: Duration::from_millis(1200),
 };
 
 /// Nothing takes longer than this, in simulated time.
@@ -61,6 +61,8 @@ pub(crate) struct Net {
 pub(crate) struct Faults {
     /// Requests and answers from the first to the second are lost.
     pub(crate) cut: BTreeSet<(NodeId, NodeId)>,
+    /// This node's requests are lost, and its answers are not.
+    pub(crate) unheard: Option<NodeId>,
     /// So many of 100 messages are lost.
     pub(crate) lost: u32,
     /// Each message takes up to so long.
@@ -112,7 +114,8 @@ struct Wire {
 impl Transport for Wire {
     async fn call(&self, to: &NodeId, request: Bytes, deadline: Duration) -> Result<Bytes, TransportError> {
         let call = async {
-            if !self.net.way(&self.node, to).await {
+            let unheard = self.net.faults(|faults| faults.unheard.as_ref() == Some(&self.node));
+            if unheard || !self.net.way(&self.node, to).await {
                 return std::future::pending().await;
             }
             let peer = self.net.nodes.lock().unwrap().get(to).cloned();
@@ -149,7 +152,7 @@ impl Cluster {
 
     pub(crate) fn seeded(seed: u64) -> Self {
         let rng = StdRng::seed_from_u64(seed);
-        let faults = Faults { cut: BTreeSet::new(), lost: 0, delay: Duration::ZERO, rng };
+        let faults = Faults { cut: BTreeSet::new(), unheard: None, lost: 0, delay: Duration::ZERO, rng };
         Self {
             net: Arc::new(Net { nodes: Mutex::default(), faults: Mutex::new(faults) }),
             tuning: Tuning { inline_writes: true, ..Tuning::default() },

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
-use super::cluster::{Cluster, id, until};
+use super::cluster::{Cluster, TIMERS, id, until};
 use crate::{Role, StartError};
 
 #[tokio::test(start_paused = true)]
@@ -53,6 +53,24 @@ async fn a_voter_that_is_cut_off_at_the_start_joins_what_the_others_founded() {
     cluster.net.heal();
     cluster.applied("c", done.index).await;
     until("c takes part", || (cluster.status("c").role == Role::Follower).then_some(())).await;
+}
+
+/// The last to ask finds the others with a log already. It must not be taken for one that lost its disk: it would not vote for
+/// seconds, and the loss of one other voter would stop the cluster.
+#[tokio::test(start_paused = true)]
+async fn a_founder_that_asks_too_late_votes_at_once() {
+    let mut cluster = Cluster::empty();
+    // The others hear its answers, and found the cluster with it; its own questions are lost.
+    cluster.net.faults(|faults| faults.unheard = Some(id("c")));
+    cluster.start_all("a b c").await;
+    let leader = cluster.leader("a b").await;
+    assert!(cluster.status("c").waiting.is_some());
+    cluster.net.faults(|faults| faults.unheard = None);
+    let heard = Instant::now();
+    until("c takes part", || cluster.status("c").waiting.is_none().then_some(())).await;
+    assert!(heard.elapsed() < TIMERS.election_max, "it was taken for one without its disk");
+    cluster.crash(&leader).await;
+    cluster.any_leader().await;
 }
 
 #[tokio::test(start_paused = true)]

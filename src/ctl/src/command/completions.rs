@@ -1,7 +1,8 @@
 use clap::{Args, CommandFactory as _};
 use clap_complete::Shell;
+use serde_json::json;
 
-use crate::{cli::Cli, exit::Exit, failure::Failure, report};
+use crate::{cli::Cli, report::Report};
 
 /// For which shell.
 #[derive(Debug, Args)]
@@ -11,9 +12,9 @@ pub(crate) struct CompletionsArgs {
     shell: Shell,
 }
 
-pub(crate) fn run(args: &CompletionsArgs) -> Result<Exit, Failure> {
+pub(crate) fn run(args: &CompletionsArgs) -> Report {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "ringriftctl", &mut script);
-    report::print(&String::from_utf8_lossy(&script))?;
-    Ok(Exit::Ok)
+    let script = String::from_utf8_lossy(&script).into_owned();
+    Report::ok(script.clone(), json!({ "shell": args.shell.to_string(), "script": script }))
 }

@@ -8,7 +8,7 @@ use crate::{
     exit::Exit,
     failure::Failure,
     paint::{Paint, Tone},
-    report::{Reader, Report, print_on},
+    report::{Reader, Report, print_on, reader_gone},
 };
 
 /// Which events.
@@ -43,7 +43,10 @@ pub(crate) async fn run(context: &Context, args: EventsArgs) -> Result<Exit, Fai
         Report::ok(text, json!(page)).print(context.json)?;
         return Ok(Exit::Ok);
     }
-    follow(context, &client, &args, page).await
+    tokio::select! {
+        ended = follow(context, &client, &args, page) => ended,
+        () = reader_gone() => Ok(Exit::Ok),
+    }
 }
 
 /// Everything that the arguments ask for. A daemon may answer in pieces.

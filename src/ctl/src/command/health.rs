@@ -11,8 +11,8 @@ use crate::{
     report::Report,
 };
 
-pub(crate) async fn run(context: &Context, node: Option<&NodeId>) -> Result<Report, Failure> {
-    let (_, health): (_, Fetched<Health>) = context.client(node)?.get_json_any("/health").await?;
+pub(crate) async fn run(context: &Context, node: &NodeId) -> Result<Report, Failure> {
+    let (_, health): (_, Fetched<Health>) = context.client(Some(node))?.get_json_any("/health").await?;
     let exit = if health.typed.status == HealthStatus::Unhealthy { Exit::Failed } else { Exit::Ok };
     Ok(Report::ok(render(&health.typed, context.paint), health.raw).exit(exit))
 }
@@ -25,24 +25,35 @@ fn render(health: &Health, paint: Paint) -> String {
     let _ = writeln!(text, "Node: {} ({})", health.node_id, health.role);
     let _ = writeln!(text, "Timestamp: {}", health.timestamp);
     let _ = writeln!(text, "Overall: {}", paint.text(tone, overall));
-    let now = health.timestamp.parse::<jiff::Timestamp>().map(|t| t.as_millisecond() as f64 / 1_000.0).ok();
+    let now = moment(&health.timestamp);
     for component in &health.components {
         text.push_str(&section(component, now, paint));
     }
     let _ = writeln!(text, "\n{single}");
-    list(&mut text, "ISSUES", &health.components, ComponentStatus::Error);
-    list(&mut text, "WARNINGS", &health.components, ComponentStatus::Warning);
+    list(&mut text, "ISSUES", &of_status(&health.components, ComponentStatus::Error));
+    list(&mut text, "WARNINGS", &of_status(&health.components, ComponentStatus::Warning));
     let _ = writeln!(text, "{double}");
     text
 }
 
-fn section(component: &Component, now: Option<f64>, paint: Paint) -> String {
-    let (tone, mark) = match component.status {
+/// How a status is shown.
+pub(super) fn mark(status: ComponentStatus) -> (Tone, &'static str) {
+    match status {
         ComponentStatus::Ok => (Tone::Good, "✓"),
         ComponentStatus::Warning => (Tone::Warn, "⚠"),
         ComponentStatus::Error => (Tone::Bad, "✗"),
         ComponentStatus::Unknown => (Tone::Faint, "?"),
-    };
+    }
+}
+
+/// The node's own time in a report, seconds since the epoch.
+pub(super) fn moment(timestamp: &str) -> Option<f64> {
+    timestamp.parse::<jiff::Timestamp>().map(|t| t.as_millisecond() as f64 / 1_000.0).ok()
+}
+
+/// What is said of one component.
+pub(super) fn section(component: &Component, now: Option<f64>, paint: Paint) -> String {
+    let (tone, mark) = mark(component.status);
     let mut text = format!("\n[{}] {}\n", paint.text(tone, mark), component.name.to_uppercase());
     let _ = writeln!(text, "    Status: {}", component.status.as_str());
     let _ = writeln!(text, "    Message: {}", component.message);
@@ -52,12 +63,17 @@ fn section(component: &Component, now: Option<f64>, paint: Paint) -> String {
     text
 }
 
-fn list(text: &mut String, title: &str, components: &[Component], status: ComponentStatus) {
-    let mut found = components.iter().filter(|c| c.status == status).peekable();
-    if found.peek().is_some() {
+/// A heading and its lines, if there are any.
+pub(super) fn list(text: &mut String, title: &str, lines: &[String]) {
+    if !lines.is_empty() {
         let _ = writeln!(text, "{title}:");
-        for component in found {
-            let _ = writeln!(text, "  - {}: {}", component.name, component.message);
-        }
     }
+    for line in lines {
+        let _ = writeln!(text, "  - {line}");
+    }
+}
+
+fn of_status(components: &[Component], status: ComponentStatus) -> Vec<String> {
+    let found = components.iter().filter(|c| c.status == status);
+    found.map(|component| format!("{}: {}", component.name, component.message)).collect()
 }

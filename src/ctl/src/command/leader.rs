@@ -49,7 +49,12 @@ pub(crate) async fn run(context: &Context, command: LeaderCommand) -> Result<Rep
             let answer: Fetched<LeaderTransferred> =
                 client.post_json("/api/leader/transfer", &TransferRequest { to }).await?;
             let LeaderTransferred { from, leader_id, term, .. } = &answer.typed;
-            Ok(Report::ok(format!("{leader_id} leads now, in term {term}; before it {from} did.\n"), answer.raw))
+            let text = if from == leader_id {
+                format!("{leader_id} leads already, in term {term}.\n")
+            } else {
+                format!("{leader_id} leads now, in term {term}; before it {from} did.\n")
+            };
+            Ok(Report::ok(text, answer.raw))
         }
     }
 }

@@ -2,8 +2,9 @@ use std::{fmt::Write as _, fs, path::PathBuf};
 
 use clap::{Args, CommandFactory as _};
 use clap_mangen::Man;
+use serde_json::json;
 
-use crate::{cli::Cli, exit::Exit, failure::Failure, report};
+use crate::{cli::Cli, exit::Exit, failure::Failure, report::Report};
 
 /// Where to.
 #[derive(Debug, Args)]
@@ -13,13 +14,11 @@ pub(crate) struct ManArgs {
     dir: Option<PathBuf>,
 }
 
-pub(crate) fn run(args: &ManArgs) -> Result<Exit, Failure> {
+pub(crate) fn run(args: &ManArgs) -> Result<Report, Failure> {
     let pages = pages().map_err(|e| Failure::local("cannot make the manual pages", &e))?;
     let Some(dir) = &args.dir else {
-        if let Some((_, text)) = pages.first() {
-            report::print(text)?;
-        }
-        return Ok(Exit::Ok);
+        let page = pages.into_iter().next().map(|(_, text)| text).unwrap_or_default();
+        return Ok(Report::ok(page.clone(), json!({ "page": page })));
     };
     fs::create_dir_all(dir).map_err(|e| Failure::local(format!("cannot make {}", dir.display()), &e))?;
     for (name, text) in &pages {
@@ -27,8 +26,8 @@ pub(crate) fn run(args: &ManArgs) -> Result<Exit, Failure> {
         fs::write(&path, text).map_err(|e| Failure::local(format!("cannot write {}", path.display()), &e))?;
     }
     let text = format!("{} pages are in {}.\n", pages.len(), dir.display());
-    report::print(&text)?;
-    Ok(Exit::Ok)
+    let names: Vec<&str> = pages.iter().map(|(name, _)| name.as_str()).collect();
+    Ok(Report::ok(text, json!({ "dir": dir.display().to_string(), "pages": names })))
 }
 
 /// Every page, the tool's own first: its file name and its text.

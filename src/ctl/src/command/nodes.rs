@@ -1,4 +1,4 @@
-use std::fmt::Write as _;
+use std::{fmt::Write as _, time::Duration};
 
 use clap::{Args, Subcommand};
 use ringrift_api::{Client, CordonRequest, Eligibility, EligibilityChanged, EligibilityState, NodeEntry, NodeList};
@@ -7,12 +7,14 @@ use serde_json::{Value, json};
 
 use crate::{
     age,
+    cli::seconds,
     context::{Context, Fetched},
     exit::Exit,
     failure::Failure,
     paint::Paint,
     report::Report,
     table::{Cell, Table, left, right},
+    waiting::{Look, at_most, until},
 };
 
 /// What to do with nodes.
@@ -27,8 +29,11 @@ pub(crate) enum NodesCommand {
     #[command(after_help = "Example:\n  ringriftctl nodes uncordon gpu-3 gpu-4")]
     Uncordon(WhichNodes),
     /// Give a node no new work, and move away what runs there
-    #[command(after_help = "Example:\n  ringriftctl nodes drain gpu-3 --reason 'going away'")]
-    Drain(WhichNodes),
+    #[command(after_help = "\
+Examples:
+  ringriftctl nodes drain gpu-3 --reason 'going away'
+  ringriftctl nodes drain gpu-3 --wait && ssh gpu-3 poweroff")]
+    Drain(DrainArgs),
 }
 
 /// Which nodes, and why.
@@ -43,6 +48,21 @@ pub(crate) struct WhichNodes {
     reason: Option<String>,
 }
 
+/// Which nodes, and whether to wait.
+#[derive(Debug, Args)]
+pub(crate) struct DrainArgs {
+    #[command(flatten)]
+    which: WhichNodes,
+
+    /// Wait until no job is left there
+    #[arg(long)]
+    wait: bool,
+
+    /// Give up waiting after so many seconds; the nodes stay drained
+    #[arg(long, value_name = "SECONDS", default_value = "3600", value_parser = seconds, requires = "wait")]
+    wait_limit: Duration,
+}
+
 pub(crate) async fn run(context: &Context, command: NodesCommand) -> Result<Report, Failure> {
     let client = context.client(None)?;
     match command {
@@ -52,8 +72,38 @@ pub(crate) async fn run(context: &Context, command: NodesCommand) -> Result<Repo
         }
         NodesCommand::Cordon(which) => change(context, &client, "cordon", which).await,
         NodesCommand::Uncordon(which) => change(context, &client, "uncordon", which).await,
-        NodesCommand::Drain(which) => change(context, &client, "drain", which).await,
+        NodesCommand::Drain(args) => drain(context, &client, args).await,
     }
+}
+
+async fn drain(context: &Context, client: &Client, args: DrainArgs) -> Result<Report, Failure> {
+    let nodes = args.which.nodes.clone();
+    let report = change(context, client, "drain", args.which).await?;
+    if !args.wait || report.exit != Exit::Ok {
+        return Ok(report);
+    }
+    let left = |why: &str| {
+        Failure::new(Exit::Failed, format!("{why}: the nodes stay drained"))
+            .advise("`ringriftctl jobs list --node NODE` shows what is left there.")
+    };
+    at_most(args.wait_limit, until_empty(context, client, &nodes), left).await?;
+    let names = nodes.iter().map(NodeId::as_str).collect::<Vec<_>>().join(", ");
+    Ok(Report { text: format!("{}no job is left on {names}\n", report.text), ..report })
+}
+
+/// Waits until the cluster counts no job as theirs.
+async fn until_empty(context: &Context, client: &Client, nodes: &[NodeId]) -> Result<(), Failure> {
+    for node in nodes {
+        until(context, "waiting for jobs to leave", async || {
+            let list = client.jobs(&format!("?status=open&limit=1&node={node}")).await?;
+            Ok(match list.total {
+                0 => Look::Done(()),
+                left => Look::NotYet(format!("jobs left on {node}: {left}")),
+            })
+        })
+        .await?;
+    }
+    Ok(())
 }
 
 /// Asks for one node after the other. One that is refused does not keep the others from being asked for; the exit code is
@@ -84,7 +134,7 @@ async fn change(context: &Context, client: &Client, verb: &str, which: WhichNode
 }
 
 /// Who is asking, as well as this machine knows: somebody in any case, so that no cordon is nobody's.
-fn operator() -> String {
+pub(crate) fn operator() -> String {
     let named =
         ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok().filter(|v| !v.is_empty()));
     let user = named.unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()));

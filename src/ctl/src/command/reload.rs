@@ -26,6 +26,9 @@ fn render(reloaded: &Reloaded, paint: Paint) -> String {
         let _ = writeln!(text, "  voters until now: {}", names(from));
         let _ = writeln!(text, "  voters {}: {}", if *done { "now" } else { "soon" }, names(to));
     }
+    for setting in &reloaded.need_restart {
+        let _ = writeln!(text, "  {} {setting}", paint.text(Tone::Warn, "after a restart:"));
+    }
     for warning in &reloaded.warnings {
         let _ = writeln!(text, "  {} {warning}", paint.text(Tone::Warn, "warning:"));
     }

@@ -1,6 +1,7 @@
 use std::{
-    fs,
-    io::{self, IsTerminal as _, Write as _},
+    fs::{self, OpenOptions},
+    io::{self, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
 };
 
@@ -9,6 +10,7 @@ use ringrift_api::SnapshotRestored;
 use serde_json::json;
 
 use crate::{
+    confirm::confirm,
     context::{Context, Fetched},
     exit::Exit,
     failure::Failure,
@@ -70,10 +72,9 @@ pub(crate) async fn run(context: &Context, command: SnapshotCommand) -> Result<R
             let bytes = fs::read(&restore.file).map_err(|e| Failure::local(format!("cannot read {file}"), &e))?;
             let client = context.client(None)?;
             if !restore.yes {
-                confirm(&format!(
-                    "Replace what the cluster at {} has agreed on with the state in {file}?",
-                    client.url("")
-                ))?;
+                let question =
+                    format!("Replace what the cluster at {} has agreed on with the state in {file}?", client.url(""));
+                confirm(&question, "restored")?;
             }
             let answer: Fetched<SnapshotRestored> = client.post_bytes("/api/snapshot/restore", bytes.into()).await?;
             Ok(Report::ok(format!("{}\n", answer.typed.message), answer.raw))
@@ -93,7 +94,9 @@ fn write(file: &Path, bytes: &[u8], replace: bool) -> Result<(), Failure> {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
-    let mut new = tempfile::NamedTempFile::new_in(folder).map_err(|e| cannot(&e))?;
+    // Opened here, since the errors of `NamedTempFile::new_in` name a file that nobody asked for.
+    let open = |path: &Path| OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    let mut new = tempfile::Builder::new().make_in(folder, open).map_err(|e| cannot(&e))?;
     new.write_all(bytes).and_then(|()| new.as_file().sync_all()).map_err(|e| cannot(&e))?;
     if replace {
         new.persist(file).map_err(|e| cannot(&e.error))?;
@@ -104,19 +107,4 @@ fn write(file: &Path, bytes: &[u8], replace: bool) -> Result<(), Failure> {
         })?;
     }
     fs::File::open(folder).and_then(|f| f.sync_all()).map_err(|e| cannot(&e))
-}
-
-/// Asks somebody; where nobody sits, nothing is done.
-fn confirm(question: &str) -> Result<(), Failure> {
-    let refused = |message| Failure::new(Exit::Failed, message).advise("With --yes it is done without asking.");
-    if !io::stdin().is_terminal() {
-        return Err(refused("nothing was restored: nobody can be asked whether it is meant"));
-    }
-    eprint!("{question} [y/N] ");
-    let mut answer = String::new();
-    io::stdin().read_line(&mut answer).map_err(|e| Failure::local("cannot read the answer", &e))?;
-    match answer.trim().to_ascii_lowercase().as_str() {
-        "y" | "yes" => Ok(()),
-        _ => Err(refused("nothing was restored")),
-    }
 }

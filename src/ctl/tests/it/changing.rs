@@ -74,12 +74,22 @@ async fn a_transfer_names_both_leaders() {
 }
 
 #[tokio::test]
+async fn a_transfer_to_the_leader_says_that_it_leads_already() {
+    let (from, leader_id) = (id("alpha"), id("alpha"));
+    let answer = LeaderTransferred { success: true, from, leader_id, term: 7, message: String::new() };
+    let fake = Fake::start(move |_: &Seen| Answer::json(&answer)).await;
+    let ran = run(&fake, &["leader", "transfer", "--to", "alpha"]).await;
+    assert_eq!((ran.out.as_str(), ran.code), ("alpha leads already, in term 7.\n", Some(0)));
+}
+
+#[tokio::test]
 async fn a_reload_tells_what_is_different_now() {
     let answer = Reloaded {
         success: true,
         node_id: id("beta"),
         hosts_revision: "abc".to_owned(),
         changes: vec!["host delta is new".to_owned()],
+        need_restart: vec!["http_port: 8770 → 9770 (settings.yaml:3)".to_owned()],
         warnings: vec!["hosts.yaml:7: p2p_voters: an even number of voters".to_owned()],
         voters: Some(VoterChange { from: vec![id("alpha")], to: vec![id("alpha"), id("delta")], done: false }),
         message: "loaded 6 hosts".to_owned(),
@@ -115,6 +125,12 @@ async fn a_snapshot_is_saved_whole_for_its_owner_and_never_over_another() {
     assert_eq!(run(&fake, &["snapshot", "save", name, "--force"]).await.code, Some(0));
     assert_eq!(fs::read(&file).unwrap().len(), 300_000);
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "something was left behind");
+
+    let ran = run(&fake, &["snapshot", "save", "/no/such/folder/s.snap"]).await;
+    assert_eq!(
+        (ran.err.as_str(), ran.code),
+        ("error: cannot write /no/such/folder/s.snap: No such file or directory (os error 2)\n", Some(1))
+    );
 }
 
 #[tokio::test]

@@ -68,7 +68,10 @@ pub(crate) fn leaderless() -> Status {
 
 fn status(peers: Vec<PeerNode>, voters: &[(&str, bool)], leader: Option<&str>) -> Status {
     let voter_health = VoterHealth::of(
-        voters.iter().map(|(v, alive)| (id(v), VoterStatus { alive: *alive, detail: String::new() })).collect(),
+        voters
+            .iter()
+            .map(|(v, alive)| (id(v), VoterStatus { alive: *alive, votes: *alive, detail: String::new() }))
+            .collect(),
     );
     let own = node("alpha", "leader", 25.0);
     let names = |wanted: fn(Liveness) -> bool| -> Vec<NodeId> {

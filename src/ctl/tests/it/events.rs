@@ -111,3 +111,20 @@ async fn a_reader_that_has_seen_enough_ends_the_following_quietly() {
     let told = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.success() && !told.contains("pipe") && !told.contains("panic"), "{told}");
 }
+
+#[tokio::test]
+async fn a_reader_that_leaves_while_nothing_happens_ends_the_following() {
+    // After the events of the log the stream stays open and brings nothing: `events --follow | head -1`.
+    let fake = Fake::start(log).await;
+    let mut child = command()
+        .args(["--api", &fake.url(), "events", "--follow", "--last", "1"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    for _ in 50..=52 {
+        assert!(in_time(lines.next_line()).await.unwrap().is_some());
+    }
+    drop(lines);
+    assert!(in_time(child.wait()).await.unwrap().success());
+}

@@ -132,6 +132,8 @@ async fn a_command_line_that_makes_no_sense_ends_with_2() {
         let told = ran(command().args(args).arg("--json"), "").await;
         assert_eq!(told.json_error()["exit_code"], 2, "{args:?}");
     }
+    let told = ran(command().args(["--json", "nodes"]), "").await;
+    assert_eq!(told.json_error()["error"], "a command is missing");
 }
 
 #[tokio::test]

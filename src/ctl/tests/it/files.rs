@@ -27,6 +27,24 @@ async fn a_token_is_new_each_time_and_never_written_over_another() {
 }
 
 #[tokio::test]
+async fn a_token_file_that_is_empty_is_filled_for_its_owner_only() {
+    let folder = folder();
+    let file = folder.path().join("token");
+    fs::write(&file, "").unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+    let name = file.to_str().unwrap();
+    let told = ran(command().args(["token", "new", "--output", name]), "").await;
+    assert_eq!((told.out, told.code), (format!("A new token is in {name}.\n"), Some(0)));
+    assert_eq!(fs::read_to_string(&file).unwrap().len(), 65);
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+
+    for other in [folder.path().to_str().unwrap(), "/dev/null"] {
+        let told = ran(command().args(["token", "new", "--output", other]), "").await;
+        assert!(told.code == Some(1) && told.err.contains("stays as it is"), "{other}: {told:?}");
+    }
+}
+
+#[tokio::test]
 async fn manual_pages_are_written_one_per_command() {
     let folder = folder();
     let told = ran(command().args(["man", "--dir", folder.path().to_str().unwrap()]), "").await;
@@ -42,6 +60,9 @@ async fn manual_pages_are_written_one_per_command() {
     }
     let told = ran(command().arg("man"), "").await;
     assert_eq!(told.out, page("ringriftctl.1"));
+    assert_eq!(ran(command().args(["man", "--json"]), "").await.json()["page"], told.out);
+    let told = ran(command().args(["man", "--json", "--dir", folder.path().to_str().unwrap()]), "").await;
+    assert_eq!(told.json()["pages"].as_array().unwrap().len(), fs::read_dir(folder.path()).unwrap().count());
 }
 
 #[tokio::test]
@@ -50,6 +71,8 @@ async fn completions_know_the_commands() {
         let told = ran(command().args(["completions", shell]), "").await;
         assert_eq!(told.code, Some(0));
         assert!(told.out.contains("uncordon") && told.out.contains("token-file"), "{shell}");
+        let json = ran(command().args(["completions", shell, "--json"]), "").await.json();
+        assert_eq!((&json["shell"], &json["script"]), (&shell.into(), &told.out.into()));
     }
 }
 

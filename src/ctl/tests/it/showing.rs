@@ -179,6 +179,6 @@ async fn health_is_the_report_that_operators_know() {
     })
     .await;
     insta::assert_snapshot!("health_unhealthy", run(&fake, &["health", "gpu-3"]).await.told());
-    let ran = run(&fake, &["health", "--json"]).await;
+    let ran = run(&fake, &["health", "alpha", "--json"]).await;
     assert_eq!((ran.json()["status"].clone(), ran.code), (json!("degraded"), Some(0)));
 }

@@ -20,13 +20,13 @@ use crate::{
 };
 
 /// A terminal: the side that a person would sit at, and the side that a program has.
-struct Pty {
+pub(crate) struct Pty {
     person: File,
     program: File,
 }
 
 impl Pty {
-    fn new(columns: u16, rows: u16) -> Self {
+    pub(crate) fn new(columns: u16, rows: u16) -> Self {
         let person = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
         grantpt(&person).unwrap();
         unlockpt(&person).unwrap();
@@ -43,7 +43,7 @@ impl Pty {
         tcsetwinsize(&self.person, size).unwrap();
     }
 
-    fn stdio(&self) -> Stdio {
+    pub(crate) fn stdio(&self) -> Stdio {
         self.program.try_clone().unwrap().into()
     }
 
@@ -52,7 +52,7 @@ impl Pty {
     }
 
     /// What appears, piece by piece. Ends when nobody has the program's side open.
-    fn screen(&self) -> Screen {
+    pub(crate) fn screen(&self) -> Screen {
         let (sender, pieces) = mpsc::unbounded_channel();
         let mut person = self.person.try_clone().unwrap();
         std::thread::spawn(move || {
@@ -69,14 +69,14 @@ impl Pty {
 }
 
 /// What has appeared on a terminal and was not looked at yet.
-struct Screen {
+pub(crate) struct Screen {
     pieces: mpsc::UnboundedReceiver<String>,
     unseen: String,
 }
 
 impl Screen {
     /// Waits for `text` and returns what appeared up to its end; what follows is for the next look.
-    async fn until(&mut self, text: &str) -> String {
+    pub(crate) async fn until(&mut self, text: &str) -> String {
         loop {
             if let Some(at) = self.unseen.find(text) {
                 let rest = self.unseen.split_off(at + text.len());

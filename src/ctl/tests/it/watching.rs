@@ -71,3 +71,17 @@ async fn a_daemon_that_fails_is_told_of_and_asked_again() {
         told.lines().map(|l| serde_json::from_str::<Value>(l).unwrap()["error_code"].clone()).collect();
     assert_eq!((codes, output.status.code()), (vec!["OVERLOADED".into(), "UNAUTHORIZED".into()], Some(4)));
 }
+
+#[tokio::test]
+async fn a_reader_that_leaves_while_the_daemon_is_away_ends_the_watch() {
+    let answers = std::sync::atomic::AtomicUsize::new(0);
+    let fake = Fake::start(move |_: &Seen| match answers.fetch_add(1, std::sync::atomic::Ordering::Relaxed) {
+        0 => Answer::json(&cluster::healthy()),
+        _ => Answer::json(&ErrorBody::new(ErrorCode::Overloaded, "too much")).status(503),
+    })
+    .await;
+    let (mut child, mut lines) = watch(&fake, &["--json"]);
+    assert!(in_time(lines.next_line()).await.unwrap().is_some());
+    drop(lines);
+    assert!(in_time(child.wait()).await.unwrap().success());
+}

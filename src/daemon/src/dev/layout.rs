@@ -17,8 +17,35 @@ use tempfile::TempDir;
 use super::loopback;
 
 /// The real port numbers: every node has an address of its own.
-pub(crate) const PORTS: [u16; 3] = [API_PORT, 8765, 8080];
+pub(crate) const PORTS: [u16; 4] = [API_PORT, 8765, 8767, 8080];
 const API_PORT: u16 = 8770;
+
+/// Files beside the nodes' folders.
+const TOKEN: &str = "token";
+const HOSTS: &str = "distributed_hosts.yaml";
+/// What a hosts file is called that nobody wrote.
+const GENERATED: &str = "generated hosts file";
+const SETTINGS: &str = "settings.yaml";
+
+/// A class for newcomers to play with. It takes the place of self-play, so that idle slots are filled with it.
+const SAMPLE: &str = r#"# Of this development cluster alone.
+runner: plain
+job_classes:
+  selfplay:
+    argv: [/bin/sh, -c, 'echo "$RINGRIFT_JOB_ID plays $1 games of $2"; sleep "$1"; echo "done"', sample, "{num_games}", "{board_type} with {num_players}"]
+    params:
+      board_type: {type: choice, of: [hex8, square8, square19, hexagonal]}
+      num_players: {type: integer, min: 2, max: 4}
+      num_games: {type: integer, min: 0, max: 3600, default: 20, aliases: [total_games]}
+    env: {}
+    working_dir: /
+    needs: {memory: 1M}
+    limits: {tasks_max: 16}
+    grace: 2s
+  gpu_selfplay: {enabled: false}
+  training: {enabled: false}
+  evaluation: {enabled: false}
+"#;
 
 /// Voters of a generated cluster: the fewest that survive the loss of one.
 const VOTERS: u16 = 3;
@@ -40,11 +67,11 @@ impl Layout {
     pub(crate) fn prepare(hosts: Option<&Path>, nodes: u16, dir: Option<&Path>) -> Result<Self> {
         let hosts = match hosts {
             Some(path) => HostsFile::load(path)?,
-            None => HostsFile::parse(&generated(nodes), Path::new("generated hosts file"))?,
+            None => HostsFile::parse(&generated(nodes), Path::new(GENERATED))?,
         };
-        let Some(voters) = hosts.voters.clone() else {
+        let Some(voters) = hosts.voters.clone().filter(|voters| !voters.is_empty()) else {
             bail!(
-                "{}: p2p_voters: missing: without voters no leader can be elected; list 3 to 9 stable hosts",
+                "{}: p2p_voters: missing or empty: without voters no leader can be elected; list 3 to 9 stable hosts",
                 hosts.path.display()
             );
         };
@@ -56,6 +83,13 @@ impl Layout {
                 "{}: p2p_voters: only {up} of {} voters are `ready` and p2p_enabled, and a leader needs {quorum}",
                 hosts.path.display(),
                 voters.len()
+            );
+        }
+        let generated_hosts = hosts.path == Path::new(GENERATED);
+        if let Some(node) = running.iter().find(|node| [TOKEN, HOSTS, SETTINGS].contains(&node.as_str())) {
+            bail!(
+                "{}: hosts.{node}: `dev` keeps a file of that name beside the nodes' folders; give the host another",
+                hosts.path.display()
             );
         }
         let nodes = running
@@ -74,13 +108,17 @@ impl Layout {
         let by_node: BTreeMap<NodeId, IpAddr> = nodes.iter().cloned().collect();
         let down = hosts.hosts.len() - nodes.len();
         let hosts_text = hosts.with_loopback(&by_node);
-        let hosts_file = dir.join("distributed_hosts.yaml");
+        let hosts_file = dir.join(HOSTS);
         fs::write(&hosts_file, hosts_text).with_context(|| format!("cannot write {}", hosts_file.display()))?;
+        // A cluster of somebody's own hosts file may have hundreds of slots: it is filled by nobody.
+        let settings_file = dir.join(SETTINGS);
+        fs::write(&settings_file, format!("{SAMPLE}jobs_fill: {generated_hosts}\n"))
+            .with_context(|| format!("cannot write {}", settings_file.display()))?;
         for (node, _) in &nodes {
             let path = dir.join(node.as_str());
             fs::create_dir_all(&path).with_context(|| format!("cannot create {}", path.display()))?;
         }
-        let token = existing_or_new_token(&dir.join("token"))?;
+        let token = existing_or_new_token(&dir.join(TOKEN))?;
         Ok(Self { dir, temporary, nodes, voters, down, token })
     }
 
@@ -113,12 +151,26 @@ impl Layout {
         self.state_dir(node).join("log")
     }
 
+    /// Where a node's programs look for models.
+    pub(crate) fn models_dir(&self, node: &NodeId) -> PathBuf {
+        self.state_dir(node).join("models")
+    }
+
+    /// Where the models of all nodes lie, for people.
+    pub(crate) fn models_dirs(&self) -> String {
+        format!("{}/<node>/models", self.dir.display())
+    }
+
     pub(crate) fn hosts_file(&self) -> PathBuf {
-        self.dir.join("distributed_hosts.yaml")
+        self.dir.join(HOSTS)
+    }
+
+    pub(crate) fn settings_file(&self) -> PathBuf {
+        self.dir.join(SETTINGS)
     }
 
     pub(crate) fn token_file(&self) -> PathBuf {
-        self.dir.join("token")
+        self.dir.join(TOKEN)
     }
 
     pub(crate) fn token(&self) -> &str {
@@ -145,7 +197,10 @@ fn generated(nodes: u16) -> String {
     text.push_str("hosts:\n");
     for i in 1..=nodes {
         let role = if i <= voters { "coordinator" } else { "selfplay" };
-        let _ = writeln!(text, "  node-{i}:\n    ssh_host: 127.0.0.1\n    status: ready\n    role: {role}");
+        let _ = writeln!(
+            text,
+            "  node-{i}:\n    ssh_host: 127.0.0.1\n    status: ready\n    role: {role}\n    max_parallel_jobs: 2"
+        );
     }
     text
 }
@@ -207,5 +262,23 @@ mod tests {
         .unwrap();
         let error = Layout::prepare(Some(&file), 5, None).err().unwrap().to_string();
         assert!(error.contains("only 1 of 3 voters") && error.contains("needs 2"), "{error}");
+    }
+
+    #[test]
+    fn a_file_that_no_cluster_can_be_made_of_is_refused_in_a_sentence() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("hosts.yaml");
+        for (text, expected) in [
+            ("hosts:\n  a: {ssh_host: h1, status: ready}\n", "p2p_voters: missing or empty"),
+            ("p2p_voters: []\nhosts:\n  a: {ssh_host: h1, status: ready}\n", "p2p_voters: missing or empty"),
+            (
+                "p2p_voters: [token]\nhosts:\n  token: {ssh_host: h1, status: ready}\n",
+                "hosts.token: `dev` keeps a file",
+            ),
+        ] {
+            fs::write(&file, text).unwrap();
+            let error = Layout::prepare(Some(&file), 5, None).err().unwrap().to_string();
+            assert!(error.contains(expected), "{text}: {error}");
+        }
     }
 }

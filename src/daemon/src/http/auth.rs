@@ -68,6 +68,23 @@ pub(crate) async fn require_token(caller: Caller, request: Request, next: Next) 
     if caller.trusted { next.run(request).await } else { ApiError::Unauthorized.into_response() }
 }
 
+/// Middleware for the routes that hand out files: with the token, for a node of the cluster, and, where a setting opens them for old
+/// programs, for the cluster's own addresses.
+pub(crate) async fn require_reader(
+    State(shared): State<Shared>,
+    caller: Caller,
+    request: Request,
+    next: Next,
+) -> Response {
+    let open = *shared.settings().open_reads
+        && matches!(request.extensions().get::<Origin>(), Some(Origin::Client(from)) if shared.is_own_address(from.ip()));
+    if caller.trusted || caller.forwarded_by.is_some() || open {
+        next.run(request).await
+    } else {
+        ApiError::Unauthorized.into_response()
+    }
+}
+
 impl<S: Send + Sync> FromRequestParts<S> for Caller {
     type Rejection = ApiError;
 

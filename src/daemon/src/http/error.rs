@@ -35,6 +35,9 @@ pub(crate) enum ApiError {
     Refused(String),
     #[error("{0}")]
     Overloaded(String),
+    /// The work queue takes no more for now.
+    #[error("{0}")]
+    QueueFull(String),
     #[error("{0}")]
     Internal(String),
 }
@@ -52,6 +55,7 @@ impl ApiError {
             Self::Unreachable { .. } => (StatusCode::BAD_GATEWAY, ErrorCode::Unreachable),
             Self::Refused(_) => (StatusCode::CONFLICT, ErrorCode::Refused),
             Self::Overloaded(_) => (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Overloaded),
+            Self::QueueFull(_) => (StatusCode::TOO_MANY_REQUESTS, ErrorCode::QueueFull),
             Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::Internal),
         }
     }
@@ -61,11 +65,11 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let (status, code) = self.code();
         let mut body = ErrorBody::new(code, self.to_string());
-        let mut retry = false;
+        let mut retry = None;
         match &self {
             Self::NoLeader(_) => {
                 body.details.insert("leader_id".into(), serde_json::Value::Null);
-                retry = true;
+                retry = Some("1");
             }
             Self::Unreachable { node, .. } => {
                 body.details.insert("node_id".into(), node.as_str().into());
@@ -73,12 +77,14 @@ impl IntoResponse for ApiError {
             Self::TooLarge { limit } => {
                 body.details.insert("limit_bytes".into(), (*limit).into());
             }
-            Self::Overloaded(_) => retry = true,
+            Self::Overloaded(_) => retry = Some("1"),
+            // A slot is free again when a job ends: that takes longer than an election.
+            Self::QueueFull(_) => retry = Some("30"),
             _ => {}
         }
         let mut response = (status, Json(body)).into_response();
-        if retry {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        if let Some(seconds) = retry {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(seconds));
         }
         if self == Self::Unauthorized {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
@@ -128,12 +134,45 @@ impl ApiError {
             ErrorCode::Timeout => Self::Timeout(body.error),
             ErrorCode::Refused | ErrorCode::Conflict => Self::Refused(body.error),
             ErrorCode::Overloaded => Self::Overloaded(body.error),
-            ErrorCode::Unreachable | ErrorCode::Internal => Self::Internal(body.error),
+            ErrorCode::QueueFull => Self::QueueFull(body.error),
+            ErrorCode::Unreachable => {
+                let node = body.details.get("node_id").and_then(|node| node.as_str()?.parse::<NodeId>().ok());
+                match node {
+                    Some(node) => {
+                        let reason = body.error.strip_prefix(&format!("cannot reach node {node}: "));
+                        let reason = reason.unwrap_or(&body.error).to_owned();
+                        Self::Unreachable { node, reason }
+                    }
+                    None => Self::Internal(body.error),
+                }
+            }
+            ErrorCode::Internal => Self::Internal(body.error),
         }
     }
 
     /// A node that could not be asked.
     pub(crate) fn unreachable(node: &NodeId, error: &LinkError) -> Self {
         Self::Unreachable { node: node.clone(), reason: error.to_string() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_error_that_was_passed_on_is_still_the_same() {
+        for error in [
+            ApiError::NoLeader("no majority".into()),
+            ApiError::NotFound("no such model".into()),
+            ApiError::Unreachable { node: "gpu-3".parse().unwrap(), reason: "connection refused".into() },
+            ApiError::Refused("it would do harm".into()),
+            ApiError::Timeout("too long".into()),
+        ] {
+            let body = error.clone().into_response().into_body().collect().await.unwrap().to_bytes();
+            assert_eq!(ApiError::from_body(serde_json::from_slice(&body).unwrap()), error);
+        }
     }
 }

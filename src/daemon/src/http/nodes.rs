@@ -2,12 +2,14 @@
 
 use axum::{
     Json,
-    extract::{Path, State},
+    extract::{OriginalUri, Path, State},
 };
 use bytes::Bytes;
 use ringrift_api::{CordonRequest, EligibilityChanged, EligibilityState, NodeList};
 use ringrift_config::NodeId;
 use ringrift_state::{Command, Eligibility, Outcome};
+use serde::{Deserialize, de::value::StrDeserializer};
+use utoipa::ToSchema;
 
 use super::error::ApiError;
 use crate::{
@@ -21,47 +23,43 @@ pub(crate) async fn list(State(shared): State<Shared>) -> Json<NodeList> {
     Json(view::node_list(&shared.picture()))
 }
 
-/// Gives a node no new work.
-#[utoipa::path(post, path = "/api/nodes/{node}/cordon", tag = "nodes", request_body = CordonRequest,
-    responses((status = 200, body = EligibilityChanged), (status = 401), (status = 404), (status = 503)))]
-pub(crate) async fn cordon(
-    State(shared): State<Shared>,
-    Path(node): Path<String>,
-    body: Bytes,
-) -> Result<Json<EligibilityChanged>, ApiError> {
-    set(&shared, &node, Eligibility::Cordoned, &body).await
+/// What is done to a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum Deed {
+    /// It gets no new work.
+    Cordon,
+    /// It gets work again.
+    Uncordon,
+    /// It gets no new work, and what it has is moved away.
+    Drain,
 }
 
-/// Gives a node work again.
-#[utoipa::path(post, path = "/api/nodes/{node}/uncordon", tag = "nodes", request_body = CordonRequest,
-    responses((status = 200, body = EligibilityChanged), (status = 401), (status = 404), (status = 503)))]
-pub(crate) async fn uncordon(
-    State(shared): State<Shared>,
-    Path(node): Path<String>,
-    body: Bytes,
-) -> Result<Json<EligibilityChanged>, ApiError> {
-    set(&shared, &node, Eligibility::Eligible, &body).await
+impl Deed {
+    fn eligibility(self) -> Eligibility {
+        match self {
+            Self::Cordon => Eligibility::Cordoned,
+            Self::Uncordon => Eligibility::Eligible,
+            Self::Drain => Eligibility::Draining,
+        }
+    }
 }
 
-/// Gives a node no new work and moves away what it has.
-#[utoipa::path(post, path = "/api/nodes/{node}/drain", tag = "nodes", request_body = CordonRequest,
+/// Whether a node is given work: cordon, uncordon, drain.
+#[utoipa::path(post, path = "/api/nodes/{node}/{deed}", tag = "nodes",
+    params(("node" = String, Path), ("deed" = Deed, Path)), request_body = CordonRequest,
     responses((status = 200, body = EligibilityChanged), (status = 401), (status = 404), (status = 503)))]
-pub(crate) async fn drain(
+pub(crate) async fn set_eligibility(
     State(shared): State<Shared>,
-    Path(node): Path<String>,
+    Path((node, deed)): Path<(String, String)>,
+    uri: OriginalUri,
     body: Bytes,
 ) -> Result<Json<EligibilityChanged>, ApiError> {
-    set(&shared, &node, Eligibility::Draining, &body).await
-}
-
-async fn set(
-    shared: &Shared,
-    node: &str,
-    eligibility: Eligibility,
-    body: &[u8],
-) -> Result<Json<EligibilityChanged>, ApiError> {
+    let deed = Deed::deserialize(StrDeserializer::<serde::de::value::Error>::new(&deed));
+    let Ok(deed) = deed else { return Err(super::not_found(uri).await) };
+    let eligibility = deed.eligibility();
     let node: NodeId = node.parse().map_err(|e: ringrift_config::InvalidNodeId| ApiError::BadRequest(e.to_string()))?;
-    let request: CordonRequest = super::operations::optional_json(body)?;
+    let request: CordonRequest = super::operations::optional_json(&body)?;
     // A node that is gone from the file may still have to be uncordoned.
     let recorded = shared.agreement.agreed().state.eligibility.contains_key(&node);
     if !shared.knows(&node) && !recorded {

@@ -20,6 +20,11 @@ pub(super) fn optional_json<T: DeserializeOwned + Default>(body: &[u8]) -> Resul
     if body.is_empty() {
         return Ok(T::default());
     }
+    json(body)
+}
+
+/// The body as JSON.
+pub(super) fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
     serde_json::from_slice(body)
         .map_err(|e| ApiError::BadRequest(format!("the body is not what this route takes: {e}")))
 }
@@ -83,11 +88,9 @@ pub(crate) async fn adopt_voters(
 #[utoipa::path(get, path = "/api/snapshot", tag = "cluster",
     responses((status = 200, content_type = "application/octet-stream"), (status = 401), (status = 503)))]
 pub(crate) async fn save_snapshot(State(shared): State<Shared>) -> Result<Response, ApiError> {
-    let (consensus, _) =
-        shared.agreement.voting().ok_or_else(|| ApiError::NoLeader("this node does not vote".into()))?;
     // Nothing that was acknowledged before this request may be missing.
-    consensus.read_barrier().await?;
-    let bytes = envelope::seal(&*consensus.agreed())
+    shared.read_barrier().await?;
+    let bytes = envelope::seal(&*shared.agreement.agreed())
         .map_err(|e| ApiError::Internal(format!("cannot write the snapshot: {e}")))?;
     Ok(read::body(StatusCode::OK, "application/octet-stream", bytes.into()))
 }
@@ -104,7 +107,8 @@ pub(crate) async fn restore_snapshot(
         envelope::open(&body).map_err(|e| ApiError::BadRequest(format!("not a usable snapshot: {e}")))?;
     let by = caller.forwarded_by.map_or_else(|| shared.node().to_string(), |node| node.to_string());
     let source = format!("the snapshot of index {} (term {}) of cluster {}", saved.index, saved.term, saved.cluster_id);
-    let command = Command::Restore { state: Box::new(saved.state), source: source.clone(), by, at_ms: epoch_ms() };
+    let state = Box::new(saved.state.for_restore());
+    let command = Command::Restore { state, source: source.clone(), by, at_ms: epoch_ms() };
     let committed = shared.propose(command).await?;
     match committed.outcome {
         Outcome::Refused { reason } => Err(ApiError::Refused(reason)),

@@ -34,11 +34,50 @@ pub(crate) async fn leader_only(
     request: Request,
     next: Next,
 ) -> Response {
+    match sent_to_leader(&shared, &caller, request).await {
+        Ok(request) => next.run(request).await,
+        Err(answer) => *answer,
+    }
+}
+
+/// Middleware for what is read of the agreed state. Asked with `consistent`, the answer holds everything that was acknowledged before
+/// the request began: the leader gives it, once a majority has confirmed that it still leads. Asked without, this node
+/// answers with what it knows.
+pub(crate) async fn consistent(State(shared): State<Shared>, caller: Caller, request: Request, next: Next) -> Response {
+    match asks_for_consistency(request.uri().query().unwrap_or_default()) {
+        Ok(false) => return next.run(request).await,
+        Ok(true) => {}
+        Err(error) => return error.into_response(),
+    }
+    match sent_to_leader(&shared, &caller, request).await {
+        Ok(request) => match shared.read_barrier().await {
+            Ok(()) => next.run(request).await,
+            Err(error) => error.into_response(),
+        },
+        Err(answer) => *answer,
+    }
+}
+
+/// Whether the query has `consistent`, `consistent=true` or `consistent=false`.
+fn asks_for_consistency(query: &str) -> Result<bool, ApiError> {
+    let value = query.rsplit('&').find_map(|pair| match pair.split_once('=') {
+        Some((name, value)) => (name == "consistent").then_some(value),
+        None => (pair == "consistent").then_some("true"),
+    });
+    match value {
+        None | Some("false") => Ok(false),
+        Some("true") => Ok(true),
+        Some(other) => Err(ApiError::BadRequest(format!("consistent={other}: expected true or false"))),
+    }
+}
+
+/// The request itself where this node leads; else what became of it.
+async fn sent_to_leader(shared: &Shared, caller: &Caller, request: Request) -> Result<Request, Box<Response>> {
     let leadership = shared.agreement.leadership();
-    match leadership.leader {
-        Some(leader) if leader == *shared.node() => next.run(request).await,
+    let answer = match leadership.leader {
+        Some(leader) if leader == *shared.node() => return Ok(request),
         // One hop: two nodes with different views must not pass a request back and forth.
-        Some(leader) if caller.forwarded_by.is_none() => match send(&shared, &leader, &caller, request).await {
+        Some(leader) if caller.forwarded_by.is_none() => match send(shared, &leader, caller, request).await {
             Ok(response) => response,
             Err(error) => error.into_response(),
         },
@@ -47,7 +86,8 @@ pub(crate) async fn leader_only(
         }
         None => ApiError::NoLeader("no leader is known; fewer than a majority of the voters may be alive".into())
             .into_response(),
-    }
+    };
+    Err(Box::new(answer))
 }
 
 /// Middleware: the leader knows more, so it is asked; what this node knows is the answer when the leader cannot be.
@@ -68,7 +108,10 @@ pub(crate) async fn leader_or_here(
     next.run(request).await
 }
 
-/// `/api/node/{id}/{*path}`: the same request, answered by that node over whatever link leads to it.
+/// The same request, answered by that node over whatever link leads to it.
+#[utoipa::path(method(get, post, put, delete), path = "/api/node/{node}/{path}", tag = "cluster",
+    params(("node" = String, Path), ("path" = String, Path, description = "the rest of the path, with its slashes")),
+    responses((status = 200, description = "what the node answered"), (status = 404), (status = 502), (status = 504)))]
 pub(crate) async fn to_node(
     State(shared): State<Shared>,
     Path((node, path)): Path<(String, String)>,
@@ -95,7 +138,12 @@ pub(crate) async fn to_node(
 }
 
 /// Sends a request to another node and returns its answer, its body still streaming.
-async fn send(shared: &Shared, node: &NodeId, caller: &Caller, mut request: Request) -> Result<Response, ApiError> {
+pub(super) async fn send(
+    shared: &Shared,
+    node: &NodeId,
+    caller: &Caller,
+    mut request: Request,
+) -> Result<Response, ApiError> {
     let stream = shared.links.open(node, Protocol::Http).await.map_err(|e| ApiError::unreachable(node, &e))?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
         .await
@@ -128,5 +176,26 @@ async fn send(shared: &Shared, node: &NodeId, caller: &Caller, mut request: Requ
 fn strip(headers: &mut HeaderMap) {
     for name in NOT_PASSED_ON {
         headers.remove(name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::asks_for_consistency;
+
+    #[test]
+    fn the_query_says_whether_the_answer_must_be_fresh() {
+        for (query, asked) in [
+            ("", Some(false)),
+            ("since=3", Some(false)),
+            ("inconsistent", Some(false)),
+            ("consistent", Some(true)),
+            ("since=3&consistent=true", Some(true)),
+            ("consistent=false", Some(false)),
+            ("consistent=true&consistent=false", Some(false)),
+            ("consistent=yes", None),
+        ] {
+            assert_eq!(asks_for_consistency(query).ok(), asked, "{query}");
+        }
     }
 }

@@ -26,7 +26,7 @@ pub(crate) struct StatusQuery {
 }
 
 /// What Python clients send for a boolean.
-fn is_false(text: &str) -> bool {
+pub(super) fn is_false(text: &str) -> bool {
     matches!(text.to_ascii_lowercase().as_str(), "0" | "false" | "no" | "off")
 }
 
@@ -79,7 +79,7 @@ pub(crate) async fn voters(State(shared): State<Shared>) -> Json<VotersReport> {
     Json(view::voters_report(&shared.picture(), raft.as_ref()))
 }
 
-fn json(status: StatusCode, bytes: Bytes) -> Response {
+pub(super) fn json(status: StatusCode, bytes: Bytes) -> Response {
     body(status, "application/json", bytes)
 }
 

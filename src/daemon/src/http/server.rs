@@ -8,10 +8,11 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use ringrift_config::NodeId;
+use ringrift_systemd::{Hang, Heartbeat};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpListener,
-    sync::Semaphore,
+    sync::{Notify, Semaphore},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt as _;
@@ -35,26 +36,50 @@ pub(crate) struct Limits {
     pub(crate) header_timeout: Duration,
 }
 
+/// How often the loop that accepts goes round when nobody comes, so that the watchdog sees it.
+const ROUND: Duration = Duration::from_secs(1);
+
+/// How long a new connection's first request is waited for when the node stops: a round trip to the other side of the earth.
+const FIRST_REQUEST: Duration = Duration::from_millis(500);
+
+/// How the watchdog sees one listener, under which name.
+pub(crate) struct Watched {
+    pub(crate) name: &'static str,
+    pub(crate) heartbeat: Heartbeat,
+    pub(crate) hang: Hang,
+}
+
 /// Serves `router` on `listener` until `shutdown`, then lets requests under way finish for at most two seconds.
-pub(crate) async fn run(listener: TcpListener, router: Router, limits: Limits, shutdown: CancellationToken) {
+pub(crate) async fn run(
+    listener: TcpListener,
+    router: Router,
+    limits: Limits,
+    watched: Watched,
+    shutdown: CancellationToken,
+) {
     let permits = Arc::new(Semaphore::new(limits.max_connections));
     let connections = TaskTracker::new();
     loop {
-        let permit = tokio::select! {
-            () = shutdown.cancelled() => break,
-            permit = permits.clone().acquire_owned() => permit.ok(),
+        watched.hang.point(watched.name).await;
+        watched.heartbeat.beat();
+        // The place first, then the connection: while all are taken, newcomers wait in the kernel's queue.
+        let accepted = async {
+            let permit = permits.clone().acquire_owned().await.ok();
+            (permit, listener.accept().await)
         };
-        let (socket, addr) = tokio::select! {
+        let (permit, accepted) = tokio::select! {
             () = shutdown.cancelled() => break,
-            accepted = listener.accept() => match accepted {
-                Ok(accepted) => accepted,
-                Err(error) => {
-                    // Out of file descriptors, most likely: accepting again at once would only spin.
-                    warn!(%error, "cannot accept an HTTP connection");
-                    tokio::time::sleep(Duration::from_millis(100)).await;
-                    continue;
-                }
-            },
+            () = tokio::time::sleep(ROUND) => continue,
+            accepted = accepted => accepted,
+        };
+        let (socket, addr) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // Out of file descriptors, most likely: accepting again at once would only spin.
+                warn!(%error, "cannot accept an HTTP connection");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            }
         };
         let _ = socket.set_nodelay(true);
         let (router, shutdown) = (router.clone(), shutdown.clone());
@@ -78,7 +103,10 @@ pub(crate) async fn serve_connection<S>(
 ) where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
+    let asked = Arc::new(Notify::new());
+    let first = asked.clone();
     let service = TowerToHyperService::new(router.map_request(move |mut request: http::Request<_>| {
+        asked.notify_one();
         request.extensions_mut().insert(origin.clone());
         request
     }));
@@ -91,10 +119,20 @@ pub(crate) async fn serve_connection<S>(
     let result = tokio::select! {
         result = &mut connection => result,
         () = shutdown.cancelled() => {
+            // A connection that was accepted a moment ago may have its request on the way: hyper would close it unanswered.
+            tokio::select! {
+                result = &mut connection => return log_end(result),
+                () = first.notified() => {}
+                () = tokio::time::sleep(FIRST_REQUEST) => {}
+            }
             connection.as_mut().graceful_shutdown();
             connection.await
         }
     };
+    log_end(result);
+}
+
+fn log_end(result: hyper::Result<()>) {
     if let Err(error) = result {
         debug!(%error, "HTTP connection ended");
     }

@@ -1,9 +1,12 @@
 use ringrift_api::{ClusterStatus, Status};
+use ringrift_job::Kind;
 
 use super::Picture;
 
 /// `GET /api/cluster/status`, contract §2.3: what `/status` says, with the peers as a list.
 pub(super) fn cluster_status(picture: &Picture, status: &Status) -> ClusterStatus {
+    let jobs = super::jobs::live(picture);
+    let training = super::jobs::of_kind(picture, Kind::Training);
     let peers: Vec<_> = status.peers.values().cloned().collect();
     ClusterStatus {
         success: true,
@@ -16,9 +19,9 @@ pub(super) fn cluster_status(picture: &Picture, status: &Status) -> ClusterStatu
         uptime_seconds: status.uptime_seconds,
         peer_count: peers.len() as u32,
         peers,
-        jobs: Vec::new(),
-        job_count: 0,
-        training_jobs: Vec::new(),
+        job_count: jobs.len() as u32,
+        jobs,
+        training_jobs: training,
         timestamp: picture.now,
     }
 }

@@ -1,16 +1,14 @@
 use ringrift_api::{Component, ComponentStatus, Health, HealthStatus, Status};
+use ringrift_state::DistributionState;
 
-use super::Picture;
+use super::{Picture, components, gpu, holding::Holding};
 
 /// From here on the CPU is called busy, percent.
 const CPU_BUSY: f64 = 80.0;
-/// Warning and critical limits in percent, contract §6.
-const MEMORY: (f64, f64) = (70.0, 80.0);
-const DISK: (f64, f64) = (70.0, 96.0);
 
 /// `GET /health`, contract §2.2.
 pub(super) fn health(picture: &Picture, status: &Status) -> Health {
-    let components = vec![subsystems(picture), resources(picture)];
+    let components = vec![subsystems(picture), resources(picture), models(picture), gpu::component(picture)];
     let overall = overall(&components, status.leader_id.is_some());
     Health {
         // A component in `error` is the only thing that makes a node unhealthy.
@@ -45,11 +43,11 @@ fn overall(components: &[Component], has_leader: bool) -> HealthStatus {
 }
 
 /// ISO 8601 in UTC.
-fn timestamp(epoch_seconds: f64) -> String {
+pub(crate) fn timestamp(epoch_seconds: f64) -> String {
     jiff::Timestamp::from_millisecond((epoch_seconds * 1000.0) as i64).map_or_else(|_| String::new(), |t| t.to_string())
 }
 
-fn subsystems(picture: &Picture) -> Component {
+pub(super) fn subsystems(picture: &Picture) -> Component {
     let stuck: Vec<_> = picture.subsystems.iter().filter(|s| s.is_stuck()).collect();
     let mut component = if stuck.is_empty() {
         let message = format!("{} subsystems make progress", picture.subsystems.len());
@@ -69,31 +67,51 @@ fn subsystems(picture: &Picture) -> Component {
 /// A busy CPU is what a self-play node is for: it is named, and counts for nothing. Memory and disk can take a node down.
 fn resources(picture: &Picture) -> Component {
     let resources = &picture.resources;
-    let mut worst = ComponentStatus::Ok;
     let mut messages = Vec::new();
     if resources.cpu_percent >= CPU_BUSY {
         messages.push(format!("CPU busy at {:.0} %", resources.cpu_percent));
     }
-    for (name, percent, (warning, critical)) in
-        [("memory", resources.memory_percent, MEMORY), ("disk", resources.disk_percent, DISK)]
-    {
-        if percent >= critical {
-            worst = ComponentStatus::Error;
-            messages.push(format!("{name} at {percent:.0} %, critical from {critical:.0} %"));
-        } else if percent >= warning {
-            if worst == ComponentStatus::Ok {
-                worst = ComponentStatus::Warning;
-            }
-            messages.push(format!("{name} at {percent:.0} %, warned of from {warning:.0} %"));
-        }
-    }
-    if messages.is_empty() {
+    let (worst, over) = components::judged(&components::storage(picture));
+    messages.extend(over);
+    let cleanup = f64::from(*picture.settings.limits.disk_cleanup);
+    if (cleanup..f64::from(*picture.settings.limits.disk_warning)).contains(&resources.disk_percent) {
+        let percent = resources.disk_percent;
         messages.push(format!(
-            "CPU {:.0} %, memory {:.0} %, disk {:.0} %",
-            resources.cpu_percent, resources.memory_percent, resources.disk_percent
+            "disk at {percent:.0} %, worth making room from {cleanup:.0} %: nothing is deleted by itself"
         ));
     }
-    let mut component = Component::new("resources", worst, messages.join(", "));
-    component.last_activity = Some(picture.now);
+    components::named_resources(picture, worst, messages)
+}
+
+/// This node's own models. Distributions that did not reach others are told in the details: that is not this node's health.
+fn models(picture: &Picture) -> Component {
+    let holding = Holding::of(picture, &picture.node);
+    let (status, message) = if !holding.trouble.is_empty() {
+        (ComponentStatus::Error, format!("no part in models: {}", holding.trouble))
+    } else if !holding.no_space.is_empty() || !holding.stuck.is_empty() {
+        let why: Vec<&str> = holding.no_space.iter().chain(&holding.stuck).map(String::as_str).collect();
+        (ComponentStatus::Warning, format!("{}; {}", holding.count(), why.join("; ")))
+    } else if holding.promoted == 0 {
+        (ComponentStatus::Ok, "no model was promoted yet".to_owned())
+    } else {
+        (ComponentStatus::Ok, holding.count())
+    };
+    let mut component = Component::new("models", status, message);
+    component.last_activity = holding.last_verified;
+    let records = &picture.agreed.state.models;
+    let running = records.values().filter(|record| record.distribution.is_running()).count();
+    let failed =
+        records.iter().filter(|(_, record)| matches!(record.distribution.state, DistributionState::Failed { .. }));
+    let failed: Vec<&str> = failed.map(|(name, _)| name.as_str()).collect();
+    component.details.extend([
+        ("promoted".to_owned(), holding.promoted.into()),
+        ("verified".to_owned(), holding.verified.into()),
+        ("have_bytes".to_owned(), holding.have_bytes.into()),
+        ("of_bytes".to_owned(), holding.of_bytes.into()),
+        ("bytes_per_second".to_owned(), holding.bytes_per_second.into()),
+        ("free_bytes".to_owned(), holding.free_bytes.into()),
+        ("distributions_running".to_owned(), running.into()),
+        ("distributions_failed".to_owned(), failed.into()),
+    ]);
     component
 }

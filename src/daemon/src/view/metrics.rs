@@ -11,8 +11,12 @@ use prometheus_client::{
     metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge},
     registry::Registry,
 };
+use ringrift_api::DistributionPhase;
+use ringrift_blob::ModelName;
+use ringrift_config::NodeId;
 
-use super::{Picture, Snapshot};
+use super::{Picture, Snapshot, gpu, holding::Holding, models};
+use crate::models::distribution::eligible;
 
 /// The content type of what [`text`] returns.
 pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -23,6 +27,9 @@ pub(crate) fn text(picture: &Picture, snapshot: &Snapshot) -> Result<String, fmt
     cluster(&mut samples, snapshot);
     nodes(&mut samples, snapshot);
     consensus(&mut samples, picture, snapshot);
+    models(&mut samples, picture);
+    gpu::metrics(&mut samples, picture);
+    super::jobs::metrics(&mut samples, picture);
     let mut registry = Registry::default();
     registry.register_collector(Box::new(samples));
     let mut text = String::with_capacity(16 * 1024);
@@ -53,11 +60,13 @@ type Read = fn(&ringrift_api::Node) -> f64;
 fn nodes(samples: &mut Samples, snapshot: &Snapshot) {
     let peers = snapshot.status.peers.values().map(|p| (&p.node, p.is_alive));
     let all: Vec<_> = std::iter::once((&snapshot.status.self_node, true)).chain(peers).collect();
-    let families: [(&'static str, &'static str, Read); 5] = [
+    let families: [(&'static str, &'static str, Read); 7] = [
         ("ringrift_cpu_percent", "CPU use of a node, percent", |n| n.cpu_percent),
         ("ringrift_memory_percent", "Memory use of a node, percent", |n| n.memory_percent),
         ("ringrift_disk_percent", "Disk use of a node, percent", |n| n.disk_percent),
         ("ringrift_gpu_percent", "GPU use of a node, percent", |n| n.gpu_percent),
+        ("ringrift_gpu_memory_percent", "Use of the memory of a node's GPUs, percent", |n| n.gpu_memory_percent),
+        ("ringrift_gpu_count", "GPUs of a node, those included that cannot be used now", |n| f64::from(n.gpu_count)),
         ("ringrift_selfplay_jobs", "Self-play jobs of a node", |n| f64::from(n.selfplay_jobs)),
     ];
     for (name, help, read) in families {
@@ -106,6 +115,11 @@ fn consensus(samples: &mut Samples, picture: &Picture, snapshot: &Snapshot) {
         "Round-trip time to a linked node, seconds",
         picture.links.iter().filter_map(|l| Some((vec![("peer", l.peer.node.to_string())], l.rtt?.as_secs_f64()))),
     );
+    samples.gauge(
+        "ringrift_p2p_node_id_conflicts",
+        "Node ids that two live machines use",
+        picture.conflicts().len() as f64,
+    );
     samples.gauge("ringrift_p2p_term", "Raft term", s.term as f64);
     samples.gauge(
         "ringrift_p2p_applied_index",
@@ -119,15 +133,72 @@ fn consensus(samples: &mut Samples, picture: &Picture, snapshot: &Snapshot) {
     );
 }
 
+/// Reads one figure of a node's models.
+type ReadHolding = fn(&Holding) -> f64;
+
+fn models(samples: &mut Samples, picture: &Picture) {
+    let list = models::model_list(picture).models;
+    samples.gauge("ringrift_models_promoted", "Models that every node shall have", list.len() as f64);
+    let of = |name: &ModelName| vec![("model", name.to_string())];
+    samples.family(
+        "ringrift_model_distribution_state",
+        "1 for the state in which the distribution of a model is, 0 for the others",
+        list.iter().flat_map(|model| {
+            use DistributionPhase::{Complete, Failed, Running};
+            [Running, Complete, Failed].map(|state| {
+                let labels = vec![("model", model.name.to_string()), ("state", state.to_string())];
+                (labels, flag(model.distribution.state == state))
+            })
+        }),
+    );
+    samples.family(
+        "ringrift_model_nodes_verified",
+        "Nodes that have verified the current version of a model",
+        list.iter().map(|model| (of(&model.name), f64::from(model.nodes_holding))),
+    );
+    samples.family(
+        "ringrift_model_nodes_eligible",
+        "Nodes that shall have a model",
+        list.iter().map(|model| (of(&model.name), f64::from(model.nodes_eligible))),
+    );
+
+    // What a dead node last said is not what it has.
+    let alive = eligible(picture).into_iter().filter(|node| picture.is_alive(node));
+    let nodes: Vec<(NodeId, Holding)> = alive.map(|node| (node.clone(), Holding::of(picture, &node))).collect();
+    let families: [(&'static str, &'static str, ReadHolding); 7] = [
+        ("ringrift_node_models_verified", "Models whose current version a node has verified", |h| h.verified as f64),
+        ("ringrift_node_models_stuck", "Models that a node cannot have without help", |h| h.stuck.len() as f64),
+        ("ringrift_node_models_usable", "0 for a node that has no part in models", |h| flag(h.trouble.is_empty())),
+        ("ringrift_node_models_have_bytes", "Verified bytes of current models on a node", |h| h.have_bytes as f64),
+        ("ringrift_node_models_wanted_bytes", "Bytes of the models that a node shall have", |h| h.of_bytes as f64),
+        ("ringrift_node_models_fetch_bytes_per_second", "How fast models come to a node", |h| {
+            h.bytes_per_second as f64
+        }),
+        ("ringrift_node_models_disk_full", "1 for a node without room for a model", |h| flag(!h.no_space.is_empty())),
+    ];
+    for (name, help, read) in families {
+        samples.family(
+            name,
+            help,
+            nodes.iter().map(|(node, holding)| (vec![("node", node.to_string())], read(holding))),
+        );
+    }
+    samples.family(
+        "ringrift_node_models_free_bytes",
+        "Free bytes where a node stores models",
+        nodes.iter().filter_map(|(node, h)| Some((vec![("node", node.to_string())], h.free_bytes? as f64))),
+    );
+}
+
 fn by_role(node: &ringrift_api::Node) -> Labels {
     vec![("node", node.node_id.to_string()), ("role", node.role.clone())]
 }
 
-fn flag(value: bool) -> f64 {
+pub(super) fn flag(value: bool) -> f64 {
     f64::from(u8::from(value))
 }
 
-type Labels = Vec<(&'static str, String)>;
+pub(super) type Labels = Vec<(&'static str, String)>;
 
 /// One metric with its samples.
 #[derive(Debug)]
@@ -145,18 +216,23 @@ enum Value {
 
 /// Values that were read elsewhere, in the order in which they are shown.
 #[derive(Debug, Default)]
-struct Samples(Vec<Family>);
+pub(super) struct Samples(Vec<Family>);
 
 impl Samples {
-    fn gauge(&mut self, name: &'static str, help: &'static str, value: f64) {
+    pub(super) fn gauge(&mut self, name: &'static str, help: &'static str, value: f64) {
         self.0.push(Family { name, help, samples: vec![(Vec::new(), Value::Gauge(value))] });
     }
 
-    fn counter(&mut self, name: &'static str, help: &'static str, value: u64) {
+    pub(super) fn counter(&mut self, name: &'static str, help: &'static str, value: u64) {
         self.0.push(Family { name, help, samples: vec![(Vec::new(), Value::Counter(value))] });
     }
 
-    fn family(&mut self, name: &'static str, help: &'static str, samples: impl Iterator<Item = (Labels, f64)>) {
+    pub(super) fn family(
+        &mut self,
+        name: &'static str,
+        help: &'static str,
+        samples: impl Iterator<Item = (Labels, f64)>,
+    ) {
         let samples = samples.map(|(labels, value)| (labels, Value::Gauge(value))).collect();
         self.0.push(Family { name, help, samples });
     }

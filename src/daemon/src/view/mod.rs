@@ -4,13 +4,19 @@
 //! made when somebody asks and the last one is older than [`MAX_AGE`]; all other requests share it and its bytes.
 
 mod cluster;
+mod components;
 mod event;
+mod gpu;
 mod health;
+mod holding;
+mod jobs;
 pub(crate) mod metrics;
+mod models;
 mod node;
 mod nodes;
 mod picture;
 mod status;
+mod status_line;
 mod voters;
 
 use std::{
@@ -20,9 +26,18 @@ use std::{
 
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
-use ringrift_api::{ClusterStatus, Health, Status};
+use ringrift_api::{ClusterStatus, ComponentReport, Health, Status};
 
-pub(crate) use self::{event::event, nodes::node_list, picture::Picture, voters::voters_report};
+pub(crate) use self::{
+    event::event,
+    health::timestamp,
+    jobs::{Items, backpressure, history, job, status_of, why, work_status},
+    models::{manifest, model_list, models_progress, phase},
+    nodes::node_list,
+    picture::Picture,
+    status_line::status_line,
+    voters::voters_report,
+};
 
 /// How old a shown snapshot may be.
 const MAX_AGE: Duration = Duration::from_millis(500);
@@ -42,11 +57,13 @@ pub(crate) struct Snapshot {
     taken: Instant,
     pub(crate) status: Status,
     pub(crate) health: Health,
+    pub(crate) components: ComponentReport,
     pub(crate) cluster: ClusterStatus,
     alive_only: OnceLock<Bytes>,
     all: OnceLock<Bytes>,
     cluster_json: OnceLock<Bytes>,
     health_json: OnceLock<Bytes>,
+    components_json: OnceLock<Bytes>,
 }
 
 impl Snapshot {
@@ -55,12 +72,14 @@ impl Snapshot {
         Self {
             taken: Instant::now(),
             health: health::health(picture, &status),
+            components: components::report(picture),
             cluster: cluster::cluster_status(picture, &status),
             status,
             alive_only: OnceLock::new(),
             all: OnceLock::new(),
             cluster_json: OnceLock::new(),
             health_json: OnceLock::new(),
+            components_json: OnceLock::new(),
         }
     }
 
@@ -87,9 +106,14 @@ impl Snapshot {
     pub(crate) fn health_json(&self) -> Bytes {
         self.health_json.get_or_init(|| json(&self.health)).clone()
     }
+
+    /// `/api/health/components` as JSON.
+    pub(crate) fn components_json(&self) -> Bytes {
+        self.components_json.get_or_init(|| json(&self.components)).clone()
+    }
 }
 
-fn json<T: serde::Serialize>(value: &T) -> Bytes {
+pub(crate) fn json<T: serde::Serialize>(value: &T) -> Bytes {
     // These types have string keys and finite numbers only, so serialising them cannot fail.
     serde_json::to_vec(value).map_or_else(|e| Bytes::from(format!("{{\"error\":\"{e}\"}}")), Bytes::from)
 }

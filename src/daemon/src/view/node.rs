@@ -1,10 +1,10 @@
 use ringrift_api::{EligibilityState, Liveness, Node, PeerNode};
-use ringrift_config::{Host, NodeId};
+use ringrift_config::{Gpu, Host, NodeId};
 use ringrift_health::Resources;
 use ringrift_members::{Member, State};
 
-use super::Picture;
-use crate::facts::NodeFacts;
+use super::{Picture, gpu};
+use crate::{facts::NodeFacts, jobs::JobFacts};
 
 /// The contract's words for what the members' judgement says.
 pub(crate) fn liveness(state: State) -> Liveness {
@@ -30,6 +30,9 @@ pub(crate) fn eligibility(agreed: ringrift_state::Eligibility) -> EligibilitySta
 pub(crate) fn own(picture: &Picture) -> Node {
     let mut node = of(picture, &picture.node, Some(&picture.facts));
     fill_resources(&mut node, &picture.resources);
+    let mut live = NodeFacts::default();
+    live.set_gpus(&picture.gpus);
+    gpu::fill(&mut node, host_gpu(picture, &picture.node), &live);
     node.last_heartbeat = picture.now;
     Liveness::Alive.as_str().clone_into(&mut node.status);
     node
@@ -69,6 +72,8 @@ fn of(picture: &Picture, id: &NodeId, facts: Option<&NodeFacts>) -> Node {
         node.nat_blocked |= facts.dials_out_only;
         node.relay_via = facts.relay_via.first().map(ToString::to_string).unwrap_or_default();
         fill_resources(&mut node, &facts.resources);
+        gpu::fill(&mut node, host_gpu(picture, id), facts);
+        fill_jobs(&mut node, &facts.jobs);
     }
     node.eligibility = eligibility(picture.agreed.state.eligibility_of(id));
     // Gossip may still carry a role from before the last election.
@@ -81,12 +86,18 @@ fn of(picture: &Picture, id: &NodeId, facts: Option<&NodeFacts>) -> Node {
     node
 }
 
+/// The GPUs that the hosts file promises.
+fn host_gpu<'a>(picture: &'a Picture, id: &NodeId) -> Option<&'a Gpu> {
+    picture.hosts.as_ref()?.hosts.get(id)?.gpu.as_ref()
+}
+
 fn fill_host(node: &mut Node, host: &Host) {
     node.host = host.dial_host().unwrap_or_default();
     node.cpu_count = host.cpus.unwrap_or_default();
     node.memory_gb = host.memory_gb.unwrap_or_default();
     if let Some(gpu) = &host.gpu {
         node.has_gpu = true;
+        node.gpu_count = gpu.count;
         node.gpu_name.clone_from(&gpu.name);
         node.gpu_type.clone_from(&gpu.name);
         node.gpu_memory_gb = f64::from(host.gpu_vram_gb.unwrap_or_default() as u32);
@@ -96,6 +107,15 @@ fn fill_host(node: &mut Node, host: &Host) {
     node.nat_blocked = host.dials_out_only();
     node.retired = !host.is_ready();
     node.tailscale_ip = host.tailscale_ip.clone().unwrap_or_default();
+}
+
+fn fill_jobs(node: &mut Node, jobs: &JobFacts) {
+    node.selfplay_jobs = jobs.selfplay;
+    node.training_jobs = jobs.training;
+    node.active_job_count = jobs.active;
+    if !jobs.runner.is_empty() {
+        node.max_selfplay_slots = jobs.slots;
+    }
 }
 
 fn fill_resources(node: &mut Node, resources: &Resources) {

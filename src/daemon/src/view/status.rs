@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use ringrift_api::{Liveness, Network, Node, PeerNode, Status, VoterHealth, VoterStatus, WorkQueue};
+use ringrift_api::{Liveness, Network, Node, PeerNode, Status, VoterHealth, VoterStatus};
 use ringrift_config::NodeId;
 
 use super::{Picture, node};
@@ -19,6 +19,7 @@ pub(super) fn status(picture: &Picture) -> Status {
     let voter_health = voter_health(picture);
     let self_node = node::own(picture);
     let uptime = picture.uptime.as_secs_f64();
+    let counts = super::jobs::counts(&picture.agreed.state.jobs);
     Status {
         node_id: picture.node.clone(),
         role: leadership.part.as_str().to_owned(),
@@ -49,13 +50,13 @@ pub(super) fn status(picture: &Picture) -> Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         state_index: leadership.applied,
         state_age_seconds: leadership.stale.map(|d| d.as_secs_f64()),
-        local_jobs: BTreeMap::new(),
-        work_queue_size: 0,
-        active_jobs: 0,
-        selfplay_jobs: 0,
-        training_jobs: 0,
-        local_selfplay_jobs: 0,
-        work_queue: WorkQueue::default(),
+        local_jobs: super::jobs::local(picture),
+        work_queue_size: counts.pending,
+        active_jobs: counts.in_progress,
+        selfplay_jobs: counts.selfplay,
+        training_jobs: counts.training,
+        local_selfplay_jobs: u64::from(picture.facts.jobs.selfplay),
+        work_queue: super::jobs::work_queue(&counts),
         network: network(picture),
     }
 }
@@ -72,13 +73,17 @@ fn nodes(picture: &Picture, own: &Node, peers: &BTreeMap<NodeId, PeerNode>) -> V
     all.into_values().collect()
 }
 
-fn voter_health(picture: &Picture) -> VoterHealth {
+pub(super) fn voter_health(picture: &Picture) -> VoterHealth {
     let status = picture.voters().iter().map(|voter| {
         let alive = picture.is_alive(voter);
+        let elsewhere = another_cluster(&picture.agreed.cluster_id, picture.cluster_id(voter));
+        let votes = alive && elsewhere.is_none() && Part::votes(picture.role(voter));
         let detail = if *voter == picture.node {
-            "this node".to_owned()
+            if votes { "this node" } else { "this node, which does not vote yet" }.to_owned()
         } else {
             match picture.members.get(voter) {
+                Some(_) if alive && let Some(name) = elsewhere => format!("alive, but votes in the cluster {name}"),
+                Some(_) if alive && !votes => "alive, but does not vote yet".to_owned(),
                 Some(member) => node::liveness(member.state).as_str().to_owned(),
                 None => match picture.hosts.as_ref().and_then(|h| h.hosts.get(voter)) {
                     Some(host) if !host.runs_daemon() => {
@@ -91,9 +96,16 @@ fn voter_health(picture: &Picture) -> VoterHealth {
                 },
             }
         };
-        (voter.clone(), VoterStatus { alive, detail })
+        (voter.clone(), VoterStatus { alive, votes, detail })
     });
     VoterHealth::of(status.collect())
+}
+
+/// The cluster of which a voter said that it is its own, where that is not `ours`: after a lost majority was recovered,
+/// a voter of the old generation is alive and votes, but not with those of the new one. Until both sides know a name,
+/// nothing can differ.
+fn another_cluster<'a>(ours: &str, theirs: &'a str) -> Option<&'a str> {
+    (!ours.is_empty() && !theirs.is_empty() && ours != theirs).then_some(theirs)
 }
 
 fn network(picture: &Picture) -> Network {
@@ -107,5 +119,23 @@ fn network(picture: &Picture) -> Network {
         advertise_host: host.clone(),
         advertise_host_family: family.to_owned(),
         alternate_ips: picture.facts.address.alternate_ips.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::another_cluster;
+
+    #[test]
+    fn only_two_known_names_can_differ() {
+        for (ours, theirs, elsewhere) in [
+            ("", "", None),
+            ("", "c.1", None),
+            ("c.1", "", None),
+            ("c.1", "c.1", None),
+            ("c.1", "c.1.2", Some("c.1.2")),
+        ] {
+            assert_eq!(another_cluster(ours, theirs), elsewhere, "{ours:?} and {theirs:?}");
+        }
     }
 }

@@ -18,13 +18,17 @@ use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::rt::TokioIo;
 use ringrift_api::{Client, Status};
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 /// The token of every test cluster.
 pub const TOKEN: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
 /// Far above what anything here takes on a busy machine: it is there so that a failure ends.
-pub const PATIENCE: Duration = Duration::from_mins(1);
+pub const PATIENCE: Duration = Duration::from_mins(3);
+
+/// Time for one answer. A daemon may be starved for seconds while others build.
+const ANSWER: Duration = Duration::from_secs(30);
 
 /// A cluster whose nodes are called `n1`, `n2`, …; the first `voters` of them vote.
 pub struct Cluster {
@@ -40,6 +44,8 @@ pub struct Node {
     pub dir: PathBuf,
     pub extra: Vec<String>,
     pub environment: Vec<(String, String)>,
+    /// A program and its arguments that becomes the daemon, for example `unshare`.
+    pub wrapper: Vec<String>,
     child: Option<Child>,
 }
 
@@ -57,7 +63,15 @@ impl Cluster {
                 let name = format!("n{i}");
                 let node_dir = dir.path().join(&name);
                 fs::create_dir_all(&node_dir).unwrap();
-                Node { name, ip: own_address(), dir: node_dir, extra: Vec::new(), environment: Vec::new(), child: None }
+                Node {
+                    name,
+                    ip: own_address(),
+                    dir: node_dir,
+                    extra: Vec::new(),
+                    environment: Vec::new(),
+                    wrapper: Vec::new(),
+                    child: None,
+                }
             })
             .collect();
         fs::write(dir.path().join("token"), TOKEN).unwrap();
@@ -70,6 +84,13 @@ impl Cluster {
         let text = cluster.hosts_text(&(1..=voters).map(|i| format!("n{i}")).collect::<Vec<_>>(), more);
         cluster.write_hosts(&text);
         cluster
+    }
+
+    /// The same cluster with the timers that daemons have by default: what a leader judges by its own clock, it judges in peace then,
+    /// however busy the machine is.
+    pub fn unhurried(self) -> Self {
+        fs::write(self.dir.path().join("settings.yaml"), "{}\n").unwrap();
+        self
     }
 
     /// The hosts file with these voters.
@@ -108,7 +129,9 @@ impl Cluster {
         let node = &mut self.nodes[index];
         assert!(node.child.is_none(), "{} runs already", node.name);
         let log = File::options().create(true).append(true).open(node.dir.join("log")).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_ringrift-p2p"));
+        let mut words = node.wrapper.iter().map(String::as_str).chain([env!("CARGO_BIN_EXE_ringrift-p2p")]);
+        let mut command = Command::new(words.next().unwrap());
+        command.args(words);
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("RINGRIFT_") {
                 command.env_remove(name);
@@ -179,6 +202,16 @@ impl Cluster {
         }
     }
 
+    /// Whether a node that was started has ended by itself; it counts as stopped from then on.
+    pub fn has_ended(&mut self, index: usize) -> bool {
+        let child = &mut self.nodes[index].child;
+        let ended = child.as_mut().is_some_and(|child| child.try_wait().unwrap().is_some());
+        if ended {
+            *child = None;
+        }
+        ended
+    }
+
     pub fn is_running(&self, index: usize) -> bool {
         self.nodes[index].child.is_some()
     }
@@ -189,16 +222,29 @@ impl Cluster {
 
     /// A client without a token.
     pub fn client(&self, index: usize) -> Client {
-        Client::new(&self.url(index), None).unwrap()
+        Client::new(&self.url(index), None).unwrap().with_timeout(ANSWER)
     }
 
     /// A client with the token.
     pub fn operator(&self, index: usize) -> Client {
-        Client::new(&self.url(index), Some(TOKEN.to_owned())).unwrap()
+        Client::new(&self.url(index), Some(TOKEN.to_owned())).unwrap().with_timeout(ANSWER)
     }
 
     /// One request, with or without the token: its status and its body, whatever they are.
     pub async fn raw(&self, index: usize, token: bool, method: &str, path: &str, body: &[u8]) -> (u16, Bytes) {
+        let answer = self.answer(index, token, method, path, body).await;
+        (answer.status().as_u16(), answer.into_body())
+    }
+
+    /// The same with the headers.
+    pub async fn answer(
+        &self,
+        index: usize,
+        token: bool,
+        method: &str,
+        path: &str,
+        body: &[u8],
+    ) -> http::Response<Bytes> {
         let socket = tokio::net::TcpStream::connect((self.nodes[index].ip, 8770)).await.unwrap();
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(socket)).await.unwrap();
         tokio::spawn(connection);
@@ -207,9 +253,8 @@ impl Cluster {
             request = request.header("x-ringrift-auth", TOKEN);
         }
         let request = request.body(Full::new(Bytes::copy_from_slice(body))).unwrap();
-        let answer = sender.send_request(request).await.unwrap();
-        let status = answer.status().as_u16();
-        (status, answer.into_body().collect().await.unwrap().to_bytes())
+        let (head, body) = sender.send_request(request).await.unwrap().into_parts();
+        http::Response::from_parts(head, body.collect().await.unwrap().to_bytes())
     }
 
     pub async fn status(&self, index: usize) -> Option<Status> {
@@ -224,7 +269,11 @@ impl Cluster {
             for i in &running {
                 let status = self.status(*i).await?;
                 let named = status.leader_id?;
-                if *leader.get_or_insert(named.clone()) != named || status.alive_peers as usize + 1 != running.len() {
+                let voters = &status.voter_health.voter_status;
+                if *leader.get_or_insert(named.clone()) != named
+                    || status.alive_peers as usize + 1 != running.len()
+                    || voters.values().any(|voter| voter.alive && !voter.votes)
+                {
                     return None;
                 }
             }
@@ -284,11 +333,29 @@ impl Drop for Cluster {
                 let _ = child.wait();
             }
         }
+        end_jobs(self.dir.path());
+    }
+}
+
+/// Ends what killed daemons left running: their jobs, and the shims of those, which all carry a path of this cluster's own
+/// directory.
+fn end_jobs(dir: &Path) {
+    let mark = format!("{}/", dir.display());
+    let marked = |bytes: Vec<u8>| bytes.windows(mark.len()).any(|window| window == mark.as_bytes());
+    for process in fs::read_dir("/proc").unwrap().filter_map(Result::ok) {
+        let Some(pid) = process.file_name().to_str().and_then(|name| name.parse().ok()).and_then(Pid::from_raw) else {
+            continue;
+        };
+        let has = |file: &str| fs::read(process.path().join(file)).is_ok_and(marked);
+        if pid != rustix::process::getpid() && (has("cmdline") || has("environ")) {
+            // It may have ended in between; that is what is wanted.
+            let _ = kill_process(pid, Signal::KILL);
+        }
     }
 }
 
 /// A loopback address that no other test uses: two bytes from the process id, one counted.
-fn own_address() -> IpAddr {
+pub fn own_address() -> IpAddr {
     static NEXT: AtomicU32 = AtomicU32::new(1);
     let [_, _, high, low] = std::process::id().to_be_bytes();
     let next = NEXT.fetch_add(1, Ordering::Relaxed);

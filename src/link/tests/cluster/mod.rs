@@ -109,6 +109,8 @@ pub(crate) struct Setup {
     pub(crate) identity: Identity,
     pub(crate) instance: u64,
     pub(crate) listens: bool,
+    /// A second listener, as of a socket unit with two addresses.
+    pub(crate) also: Option<TcpListener>,
     pub(crate) limits: Limits,
     /// The source of dials, where it is not the listener's address.
     pub(crate) bind: Option<std::net::IpAddr>,
@@ -120,6 +122,7 @@ pub(crate) fn setup(name: &str) -> Setup {
         identity: Identity::from_secrets(&id(name), SECRET, None).unwrap(),
         instance: INSTANCE.fetch_add(1, Ordering::Relaxed),
         listens: true,
+        also: None,
         limits: Limits::default(),
         bind: None,
     }
@@ -136,7 +139,7 @@ pub(crate) async fn start(name: &str, book: &Arc<Book>, change: impl FnOnce(&mut
         node: setup.identity.node().clone(),
         identity: setup.identity,
         instance: setup.instance,
-        listener: setup.listens.then_some(listener),
+        listeners: setup.listens.then_some(listener).into_iter().chain(setup.also).collect(),
         bind: setup.bind.unwrap_or(addr.ip()),
         limits: setup.limits,
     };

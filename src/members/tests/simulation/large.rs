@@ -45,7 +45,6 @@ fn an_idle_cluster_costs_little() {
 }
 
 #[test]
-#[cfg_attr(debug_assertions, ignore = "takes minutes unoptimised: cargo test --release -p ringrift-members")]
 fn a_thousand_nodes_see_a_death_within_8_seconds_at_10_percent_loss() {
     let mut world = World::new(1000, 1, Network::losing(0.1));
     (0..1000).for_each(|n| world.start(n));

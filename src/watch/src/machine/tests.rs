@@ -334,7 +334,7 @@ fn pauses_grow_up_to_five_seconds_and_begin_small_after_a_good_stream() {
 enum Move {
     Report(Report),
     Entry(u64, u64),
-    Snapshot(Agreed),
+    Snapshot(Box<Agreed>),
     Junk(Vec<u8>),
     Lose,
     Pass(u64),
@@ -346,7 +346,7 @@ fn moves() -> impl Strategy<Value = Move> {
     prop_oneof![
         5 => (cluster(), 1..6u64, leader).prop_map(|(cluster, term, leader)| Move::Report(report(cluster, term, leader))),
         8 => (1..6u64, 0..4u64).prop_map(|(term, ahead)| Move::Entry(term, ahead)),
-        2 => (cluster(), 1..6u64, 0..30u64).prop_map(|(cluster, term, index)| Move::Snapshot(agreed(cluster, term, index))),
+        2 => (cluster(), 1..6u64, 0..30u64).prop_map(|(cluster, term, index)| Move::Snapshot(Box::new(agreed(cluster, term, index)))),
         1 => prop::collection::vec(any::<u8>(), 0..40).prop_map(Move::Junk),
         1 => Just(Move::Lose),
         1 => (0..5_000u64).prop_map(Move::Pass),

@@ -94,8 +94,26 @@ fn provider_ids_are_known_whoever_the_provider_is() {
 
 #[test]
 fn only_ready_hosts_get_work_and_any_word_is_a_status() {
-    for (status, ready) in [("ready", true), ("retired", false), ("proxy_only", false), ("gone-fishing", false)] {
-        assert_eq!(host(&format!("status: {status}")).is_ready(), ready, "{status}");
+    // Every status that the contract has seen, the runbook's, and one of somebody's own.
+    for status in [
+        "ready",
+        "retired",
+        "offline",
+        "proxy_only",
+        "terminated",
+        "destroyed",
+        "pending_setup",
+        "needs_tailscale_auth",
+        "setup",
+        "needs_setup",
+        "ssh_key_rejected",
+        "disabled",
+        "maintenance",
+        "gone-fishing",
+    ] {
+        let host = host(&format!("status: {status}"));
+        assert_eq!((host.is_ready(), host.runs_daemon()), (status == "ready", status == "ready"), "{status}");
+        assert_eq!(host.status.as_str(), status);
     }
     let file = file("hosts:\n  a:\n    status: redy\n    role: mixed\n");
     assert_eq!(file.hosts["a"].status, Status::Other("redy".into()));
@@ -172,13 +190,15 @@ fn either_of_two_keys_makes_a_host_dial_out_only() {
 #[test]
 fn storage_paths_and_the_rest_are_read() {
     let host = host(
-        "storage_paths:\n  games: /d/games\n  sync_incoming: /d/in\nsocks5_port: 1055\nneeds_userspace_tailscale: true\n\
+        "storage_paths:\n  games: /d/games\n  models: /d/models\n  training_data: /d/t\n  checkpoints: /d/c\n  logs: /d/l\n  \
+         sync_incoming: /d/in\nsocks5_port: 1055\nneeds_userspace_tailscale: true\n\
          is_container: true\nis_ephemeral: true\nregion: ewr\nnote: 2026\nmax_parallel_jobs: 4",
     );
     let paths = host.storage_paths.clone().unwrap();
     assert_eq!(
-        (paths.games.as_deref(), paths.models, paths.sync_incoming.as_deref()),
-        (Some("/d/games"), None, Some("/d/in"))
+        [paths.games, paths.models, paths.training_data, paths.checkpoints, paths.logs, paths.sync_incoming]
+            .map(Option::unwrap),
+        ["/d/games", "/d/models", "/d/t", "/d/c", "/d/l", "/d/in"]
     );
     assert_eq!((host.socks5_port, host.max_parallel_jobs), (Some(1055), Some(4)));
     assert!(host.needs_userspace_tailscale && host.is_container && host.is_ephemeral);

@@ -44,6 +44,8 @@ fn a_bad_line_of_the_file_is_named_with_its_number() {
         ("http_prot: 1\n", "settings.yaml:1: http_prot: unknown setting; did you mean http_port?"),
         ("http-port: 1\n", "settings.yaml:1: http-port: unknown setting; did you mean http_port?"),
         ("voters: {a: 1}\n", "settings.yaml:1: voters: expected a value, found a map"),
+        ("http_port: [8771]\n", "settings.yaml:1: http_port: expected a value, found a list"),
+        ("node_id: [a]\n", "settings.yaml:1: node_id: expected a value, found a list"),
         ("voters: [a, [b]]\n", "settings.yaml:1: voters: expected a list of texts, found a list in it"),
         ("- http_port\n", "settings.yaml:1: expected settings such as `http_port: 8770`, found a list"),
         (
@@ -111,7 +113,7 @@ fn ports_must_differ() {
 fn election_timeouts_must_leave_room_for_heartbeats_and_for_chance() {
     assert_eq!(
         Machine::new().env("RINGRIFT_P2P_ELECTION_TIMEOUT_MIN", "1600ms").error(),
-        "election_timeout_min (1.6s, RINGRIFT_P2P_ELECTION_TIMEOUT_MIN) must be below election_timeout_max (1.6s, default)"
+        "election_timeout_min (1.6s, RINGRIFT_P2P_ELECTION_TIMEOUT_MIN) must be below election_timeout_max (1.2s, default)"
     );
     assert_eq!(
         Machine::new().yaml("heartbeat: 400ms\n").error(),
@@ -119,6 +121,19 @@ fn election_timeouts_must_leave_room_for_heartbeats_and_for_chance() {
          costs the leader its place"
     );
     Machine::new().yaml("heartbeat: 399ms\n").settings();
+}
+
+#[test]
+fn limits_come_in_their_order() {
+    assert_eq!(
+        Machine::new().env("RINGRIFT_P2P_DISK_WARNING_THRESHOLD", "97").error(),
+        "disk_warning_threshold (97, RINGRIFT_P2P_DISK_WARNING_THRESHOLD) must not be above disk_critical_threshold (96, default)"
+    );
+    let all = Machine::new()
+        .yaml("disk_cleanup_threshold: 71\nmemory_warning_threshold: 81\nwork_queue_soft_limit: 1001\n")
+        .error();
+    assert_eq!(all.lines().count(), 3, "{all}");
+    Machine::new().yaml("disk_cleanup_threshold: 96\ndisk_warning_threshold: 96\n").settings();
 }
 
 #[test]
@@ -145,6 +160,38 @@ fn variables_that_nothing_reads_are_named() {
             "RINGRIFT_P2P_PROT is set, and nothing reads it; did you mean RINGRIFT_P2P_PORT?",
         ]
     );
+}
+
+#[test]
+fn every_variable_of_the_contract_is_read() {
+    let of_the_contract = [
+        "RINGRIFT_NODE_ID",
+        "RINGRIFT_P2P_PORT",
+        "RINGRIFT_P2P_GOSSIP_PORT",
+        "RINGRIFT_ADVERTISE_HOST",
+        "RINGRIFT_P2P_ADVERTISE_HOST",
+        "RINGRIFT_P2P_VOTERS",
+        "RINGRIFT_P2P_BIND_ADDR",
+        "RINGRIFT_P2P_BOOTSTRAP_SEEDS",
+        "RINGRIFT_CLUSTER_AUTH_TOKEN",
+        "RINGRIFT_CLUSTER_AUTH_TOKEN_FILE",
+        "RINGRIFT_JOB_GRACE_PERIOD",
+        "RINGRIFT_GPU_IDLE_THRESHOLD",
+        "RINGRIFT_RUNAWAY_SELFPLAY_PROCESS_THRESHOLD",
+        "RINGRIFT_P2P_DISK_CLEANUP_THRESHOLD",
+        "RINGRIFT_P2P_DISK_WARNING_THRESHOLD",
+        "RINGRIFT_P2P_DISK_CRITICAL_THRESHOLD",
+        "RINGRIFT_P2P_MEMORY_WARNING_THRESHOLD",
+        "RINGRIFT_P2P_MEMORY_CRITICAL_THRESHOLD",
+        "RINGRIFT_WORK_QUEUE_SOFT_LIMIT",
+        "RINGRIFT_WORK_QUEUE_HARD_LIMIT",
+        "RINGRIFT_P2P_STATE_DIR",
+        "RINGRIFT_MODELS_DIR",
+        "RINGRIFT_MODEL_DIR",
+        "RINGRIFT_MODELS_PATH",
+    ];
+    let machine = of_the_contract.iter().fold(Machine::new(), |machine, name| machine.env(name, ""));
+    assert_eq!(machine.warnings(), [""; 0]);
 }
 
 #[test]

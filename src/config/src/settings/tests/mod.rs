@@ -1,5 +1,6 @@
 //! Claims about settings.
 
+mod classes;
 mod errors;
 mod flags;
 mod order;

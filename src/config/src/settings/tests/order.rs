@@ -1,7 +1,7 @@
 use super::{Machine, effective, text};
 
 /// For every setting: a value for the file, the environment and the command line, and how the last is shown.
-const VALUES: [(&str, [&str; 3]); 17] = [
+const VALUES: [(&str, [&str; 3]); 40] = [
     ("node_id", ["in-file", "in-env", "in-flag"]),
     ("hosts_file", ["/f.yaml", "/e.yaml", "/c.yaml"]),
     ("bind_addr", ["10.0.0.1", "10.0.0.2", "10.0.0.3"]),
@@ -18,6 +18,29 @@ const VALUES: [(&str, [&str; 3]); 17] = [
     ("max_body_bytes", ["2001", "2002", "2003"]),
     ("header_timeout", ["1s", "2s", "3s"]),
     ("max_connections", ["1", "2", "3"]),
+    ("models_dir", ["/f", "/e", "/c"]),
+    ("models_port", ["1301", "none", "1303"]),
+    ("models_watch", ["true", "auto", "false"]),
+    ("models_keep", ["1", "2", "4"]),
+    ("models_scrub", ["1", "0", "4"]),
+    ("runner", ["systemd", "plain", "none"]),
+    ("data_dir", ["/f", "/e", "/c"]),
+    ("logs_dir", ["/f", "/e", "/c"]),
+    ("jobs_fill", ["true", "false", "true"]),
+    ("reconnect_window", ["1s", "2s", "3s"]),
+    ("disk_cleanup_threshold", ["11%", "12%", "13%"]),
+    ("disk_warning_threshold", ["66%", "67%", "68%"]),
+    ("disk_critical_threshold", ["91%", "92%", "93%"]),
+    ("memory_warning_threshold", ["51%", "52%", "53%"]),
+    ("memory_critical_threshold", ["91%", "92%", "93%"]),
+    ("gpu_idle_threshold", ["301s", "302s", "303s"]),
+    ("job_grace_period", ["31s", "32s", "33s"]),
+    ("runaway_selfplay_process_threshold", ["11", "12", "13"]),
+    ("job_starts_per_second", ["1", "2", "3"]),
+    ("crash_loop_threshold", ["4", "5", "6"]),
+    ("work_queue_soft_limit", ["11", "12", "13"]),
+    ("work_queue_hard_limit", ["1001", "1002", "1003"]),
+    ("nvml_library", ["/f.so", "none", "/c.so"]),
     ("log", ["warn", "debug", "info,ringrift_link=trace"]),
 ];
 
@@ -36,10 +59,26 @@ fn a_flag_wins_over_its_variable_that_over_the_file_that_over_the_default() {
 }
 
 #[test]
+fn who_lowers_a_limit_lowers_those_below_that_nobody_set() {
+    let machine =
+        Machine::new().env("RINGRIFT_P2P_DISK_CRITICAL_THRESHOLD", "60").env("RINGRIFT_WORK_QUEUE_HARD_LIMIT", "9");
+    for (name, value) in [
+        ("disk_cleanup_threshold", "60%"),
+        ("disk_warning_threshold", "60%"),
+        ("work_queue_soft_limit", "9"),
+        ("memory_warning_threshold", "70%"),
+    ] {
+        assert_eq!(effective(&machine, name), (value.to_owned(), "default".to_owned()));
+    }
+}
+
+#[test]
 fn switches_follow_the_same_order() {
     for (name, variable, flag) in [
         ("single_node", "RINGRIFT_P2P_SINGLE_NODE", "--single-node"),
         ("insecure", "RINGRIFT_P2P_INSECURE", "--insecure"),
+        ("compat.open_reads", "RINGRIFT_P2P_COMPAT_OPEN_READS", "--compat-open-reads"),
+        ("compat.open_uploads", "RINGRIFT_P2P_COMPAT_OPEN_UPLOADS", "--compat-open-uploads"),
     ] {
         let machine = Machine::new().yaml(&format!("{name}: true\n"));
         assert_eq!(effective(&machine, name), ("true".to_owned(), "settings.yaml:1".to_owned()));
@@ -48,6 +87,15 @@ fn switches_follow_the_same_order() {
         let machine = machine.switch(flag);
         assert_eq!(effective(&machine, name), ("true".to_owned(), flag.to_owned()));
     }
+}
+
+#[test]
+fn a_setting_with_a_dot_may_stand_under_its_group() {
+    let machine = Machine::new().yaml("compat:\n  open_uploads: true\n");
+    assert_eq!(effective(&machine, "compat.open_uploads"), ("true".to_owned(), "settings.yaml:2".to_owned()));
+    let error = Machine::new().yaml("compat:\n  open_upload: true\n").error();
+    assert!(error.contains("settings.yaml:2: compat.open_upload: unknown setting"), "{error}");
+    assert!(error.contains("compat.open_uploads"), "{error}");
 }
 
 #[test]

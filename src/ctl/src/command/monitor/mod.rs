@@ -24,7 +24,7 @@ use crate::{
     context::{Context, Fetched},
     exit::Exit,
     failure::Failure,
-    report::{Reader, Report, print_on},
+    report::{Reader, Report, print_on, reader_gone},
 };
 
 /// How to watch.
@@ -51,7 +51,10 @@ pub(crate) async fn run(context: &Context, args: MonitorArgs) -> Result<Exit, Fa
     if context.is_interactive() {
         return terminal::watch(&client, args.interval, context.paint).await;
     }
-    log(context, &client, args.interval).await
+    tokio::select! {
+        ended = log(context, &client, args.interval) => ended,
+        () = reader_gone() => Ok(Exit::Ok),
+    }
 }
 
 /// Plain text again and again, or a JSON object per line. A daemon that does not answer is told of, and asked again: the

@@ -1,0 +1,71 @@
+use std::path::PathBuf;
+
+use clap::Args;
+use ringrift_gamedb::{DbError, Outcome, Restored, Restoring, restore};
+use serde_json::json;
+
+use super::task;
+use crate::{
+    context::Context,
+    exit::Exit,
+    failure::Failure,
+    paint::Tone,
+    report::Report,
+    table::{Cell, Table, left},
+};
+
+/// From where to where.
+#[derive(Debug, Args)]
+pub(crate) struct RestoreArgs {
+    /// The archive
+    #[arg(value_name = "ARCHIVE")]
+    archive: PathBuf,
+
+    /// One database: its path in the archive, or the end of it
+    #[arg(long, value_name = "NAME")]
+    db: Option<String>,
+
+    /// The node's folder: the one that has, or shall have, data/games and data/selfplay
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    root: PathBuf,
+
+    /// Only say what would happen
+    #[arg(long, short = 'n')]
+    dry_run: bool,
+}
+
+pub(super) async fn run(context: &Context, args: RestoreArgs) -> Result<Report, Failure> {
+    let RestoreArgs { archive, db, root, dry_run } = args;
+    let outcome = if dry_run { Outcome::Rehearse } else { Outcome::Replace };
+    let done = task::run(context, move |course| restore(&archive, &root, db.as_deref(), outcome, course)).await?;
+    let (manifest, restored) = done.map_err(|error| match &error {
+        DbError::Stopped(_) | DbError::DiskFull { .. } => {
+            task::failure(&error).advise("Repeat the command: what is restored already is not written again.")
+        }
+        _ => task::failure(&error),
+    })?;
+    let refused = restored.iter().any(|one| matches!(one.outcome, Restoring::Refused { .. }));
+    let json = json!({ "success": !refused, "dry_run": dry_run, "node": manifest.node, "databases": restored });
+    let exit = if refused { Exit::Failed } else { Exit::Ok };
+    Ok(Report::ok(table(context, &restored), json).exit(exit))
+}
+
+fn table(context: &Context, restored: &[Restored]) -> String {
+    let mut table = Table::new(&[left("DATABASE"), left("RESULT"), left("NOTE")]);
+    for one in restored {
+        let (result, note) = match &one.outcome {
+            Restoring::Restored { kept: Some(kept) } => {
+                (Cell::toned("restored", Tone::Good), format!("the one before is kept as {}", kept.display()))
+            }
+            Restoring::Restored { kept: None } => (Cell::toned("restored", Tone::Good), String::new()),
+            Restoring::Same => (Cell::toned("same", Tone::Good), "was there already".to_owned()),
+            Restoring::Would { replaces: true } => {
+                (Cell::from("would be restored"), "the one that is there would be kept".to_owned())
+            }
+            Restoring::Would { replaces: false } => (Cell::from("would be restored"), String::new()),
+            Restoring::Refused { reason } => (Cell::toned("NOT RESTORED", Tone::Bad), reason.clone()),
+        };
+        table.row(vec![one.name.as_str().into(), result, note.into()]);
+    }
+    table.render(context.paint)
+}

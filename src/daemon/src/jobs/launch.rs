@@ -1,0 +1,43 @@
+//! What is started for a job that was given to this node.
+
+use std::{sync::Arc, time::Duration};
+
+use ringrift_config::Settings;
+use ringrift_job::{Class, Launch, Place};
+use ringrift_jobs::WantedRun;
+use ringrift_state::Job;
+
+/// The run that a job of this node is, with the times and limits of the class as this node has it.
+pub(super) fn wanted(job: &Job, class: Option<&Class>) -> Option<WantedRun> {
+    let own = (job.timeout_s > 0).then(|| Duration::from_secs(job.timeout_s));
+    let limits = class.map(|class| job.limits.or(&class.limits));
+    Some(WantedRun {
+        run: job.run()?,
+        class: job.class.clone(),
+        deadline: own.or_else(|| class?.deadline.map(ringrift_job::Seconds::duration)),
+        tasks_max: limits.and_then(|limits| limits.tasks_max),
+    })
+}
+
+/// What a runner is given, and by which class; or why this node cannot run the job.
+pub(super) fn launch(job: &Job, settings: &Settings, place: &Place) -> Result<(Arc<Class>, Launch), String> {
+    let run = job.run().ok_or("nobody has it")?;
+    let class = settings.job_classes.get(job.class.as_str());
+    let class =
+        class.ok_or_else(|| format!("{} has no class {}: see job_classes in its settings", place.node, job.class))?;
+    if class.kind != job.kind {
+        return Err(format!("class {} is {} on {}, and the job is {}", class.name, class.kind, place.node, job.kind));
+    }
+    // The leader checked them by its own settings; this node's are what counts.
+    let params = class.params(&job.params).map_err(|e| format!("{} takes other values: {e}", place.node))?;
+    let command = class.command(&run, &params, place).map_err(|e| e.to_string())?;
+    let launch = Launch {
+        run,
+        class: class.name.clone(),
+        command,
+        limits: job.limits.or(&class.limits),
+        gpus: job.assignment().map(|assignment| assignment.gpus.clone()).unwrap_or_default(),
+        grace: class.grace.map_or(*settings.limits.job_grace, ringrift_job::Seconds::duration),
+    };
+    Ok((class.clone(), launch))
+}

@@ -1,0 +1,14 @@
+//! What runs here? Jobs as systemd units, or as plain processes where there is no systemd.
+
+mod plain;
+mod reconcile;
+mod runner;
+mod systemd;
+
+pub use plain::{Limitation, PlainRunner, PlainSettings, shim};
+pub use reconcile::{
+    Action, BackingOff, Net, Outcome, Picture, ReconcileSettings, Reconciler, Report, Reported, WantedRun,
+};
+pub use ringrift_job::Launch;
+pub use runner::{Found, RunState, Runner, RunnerError, StopReason};
+pub use systemd::SystemdRunner;
