@@ -1,0 +1,62 @@
+# A hosts file becomes NixOS machines, one for each host that can run NixOS, and their images.
+{ nixpkgs, module }:
+let
+  inherit (nixpkgs) lib;
+  functions = import ../../nixos-modules/lib;
+in
+rec {
+  # One nixosConfiguration per host. `modules` are added to each of them, `hostModules` by name; a module finds its host's
+  # entry in `config.services.ringrift-p2p.node.host`.
+  nodesWith =
+    {
+      hostsFile,
+      modules ? [ ],
+      hostModules ? { },
+      specialArgs ? { },
+    }:
+    let
+      cluster = functions.readHosts hostsFile;
+      machine =
+        host:
+        lib.nixosSystem {
+          inherit specialArgs;
+          modules = [
+            module
+            {
+              nixpkgs.hostPlatform = lib.mkDefault (functions.node host).system;
+              # A node's name may have characters that a host's name must not have.
+              networking.hostName = lib.mkDefault (lib.replaceStrings [ "_" "." ] [ "-" "-" ] host.id);
+              services.ringrift-p2p = {
+                enable = true;
+                inherit hostsFile;
+                nodeName = host.id;
+                openFirewall = lib.mkDefault true;
+              };
+            }
+          ]
+          ++ modules
+          ++ lib.toList (hostModules.${host.id} or [ ]);
+        };
+    in
+    lib.listToAttrs (
+      map (host: lib.nameValuePair host.id (machine host)) (
+        lib.filter (host: (functions.node host).canRunNixos) cluster.hosts
+      )
+    );
+
+  nodes = hostsFile: nodesWith { inherit hostsFile; };
+
+  # `image-NODE`: a raw disk for each machine of this system. It holds no secret: the token is the system credential
+  # `ringrift-p2p.token` of the first boot.
+  imagesOf =
+    system: machines:
+    lib.mapAttrs' (
+      name: machine:
+      let
+        image = machine.extendModules {
+          modules = [ { services.ringrift-p2p.tokenFile = lib.mkDefault null; } ];
+        };
+      in
+      lib.nameValuePair "image-${name}" image.config.system.build.images.raw-efi
+    ) (lib.filterAttrs (_: machine: machine.pkgs.stdenv.hostPlatform.system == system) machines);
+}
