@@ -9,6 +9,7 @@ With HOSTS-FILE it also forms the cluster of that file. Prints a line a test and
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -36,11 +37,10 @@ def enter_namespace():
 class Dev:
     """A running `ringrift-p2p dev`."""
 
-    def __init__(self, program, *arguments):
+    def __init__(self, program, *arguments, **options):
         self.output = tempfile.TemporaryFile(mode="w+")
-        self.process = subprocess.Popen(
-            [program, "dev", *arguments], stdout=self.output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
-        )
+        options = {"stdout": self.output, "stderr": subprocess.STDOUT, "stdin": subprocess.DEVNULL} | options
+        self.process = subprocess.Popen([program, "dev", *arguments], **options)
 
     def text(self):
         self.output.seek(0)
@@ -72,16 +72,48 @@ def status(host):
         return json.load(answer)
 
 
-def leftovers(program):
-    """Processes of this program that are still there, the namespace being ours alone."""
+def everything():
+    """All other processes of the namespace, which is ours alone."""
     mine = os.stat("/proc/self/ns/net").st_ino
-    found = []
     for entry in Path("/proc").iterdir():
         with contextlib.suppress(OSError):
-            if entry.name.isdigit() and os.stat(entry / "ns/net").st_ino == mine:
-                if os.readlink(entry / "exe") == os.path.realpath(program):
-                    found.append(int(entry.name))
+            if entry.name.isdigit() and int(entry.name) != os.getpid() and os.stat(entry / "ns/net").st_ino == mine:
+                yield int(entry.name)
+
+
+def leftovers(program):
+    """Processes of this program that are still there."""
+    found = []
+    for pid in everything():
+        with contextlib.suppress(OSError):
+            if os.readlink(f"/proc/{pid}/exe") == os.path.realpath(program):
+                found.append(pid)
     return found
+
+
+def jobs_here(host):
+    with urllib.request.urlopen(f"http://{host}:8770/api/jobs/here", timeout=10) as answer:
+        return json.load(answer)["jobs"]
+
+
+def daemon_of(program, node):
+    """The process of a node's daemon."""
+    for pid in leftovers(program):
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
+        if "run" in words and node in words:
+            return pid
+    raise AssertionError(f"no process of {node}")
+
+
+def until(look):
+    """What `look` finds, once it finds something."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        with contextlib.suppress(OSError):
+            if found := look():
+                return found
+        assert time.monotonic() < deadline, look
+        time.sleep(0.1)
 
 
 def five_nodes_form_and_stop_on_ctrl_c(program, directory):
@@ -105,7 +137,8 @@ def five_nodes_form_and_stop_on_ctrl_c(program, directory):
     dev = Dev(program, "--dir", directory)
     dev.wait_for("Ctrl-C stops the cluster.")
     assert status("127.0.0.1")["term"] > term
-    assert status("127.0.0.1")["cluster_id"] == seen["cluster_id"]
+    now = status("127.0.0.1")["cluster_id"]
+    assert now == seen["cluster_id"], (now, seen["cluster_id"])
     assert dev.interrupt() == 0
 
 
@@ -118,6 +151,95 @@ def nothing_outlives_a_killed_launcher(program, directory):
     while leftovers(program):
         assert time.monotonic() < deadline, leftovers(program)
         time.sleep(0.1)
+
+
+def the_advice_can_be_copied_word_for_word(program, directory):
+    dev = Dev(program, "--dir", directory)
+    dev.wait_for("Ctrl-C stops the cluster.")
+    leader = status("127.0.0.1")["leader_id"]
+    command = re.search(r"^  (kill -9 [0-9]+) ", dev.text(), re.MULTILINE)
+    assert command, dev.text()
+    subprocess.run(command[1], shell=True, check=True)
+    dev.wait_for(f"{leader} was killed by signal 9")
+    others = [f"127.0.0.{i}" for i in range(1, 6) if f"node-{i}" != leader]
+    deadline = time.monotonic() + PATIENCE
+    while (now := status(others[0])["leader_id"]) in (None, leader):
+        assert time.monotonic() < deadline, now
+        time.sleep(0.1)
+    assert dev.interrupt() == 0, dev.text()
+    assert leftovers(program) == []
+
+
+def a_job_is_placed_outlives_its_daemon_and_ends_with_the_cluster(program, directory):
+    dev = Dev(program, "--dir", directory)
+    dev.wait_for("Ctrl-C stops the cluster.")
+    tool = [str(Path(program).with_name("ringriftctl")), "--token-file", str(Path(directory, "token")), "--json"]
+    submitted = subprocess.run(
+        [*tool, "jobs", "submit", "selfplay", "--config", "hex8_2p", "num_games=3600"], check=True, stdout=subprocess.PIPE
+    )
+    job = json.loads(submitted.stdout)["job_id"]
+
+    def runs():
+        """Where it runs, and as which process."""
+        for i in range(1, 6):
+            for run in jobs_here(f"127.0.0.{i}"):
+                if run["job_id"] == job and run["pid"]:
+                    return i, run["pid"]
+        return None
+
+    place, pid = until(runs)
+    os.kill(daemon_of(program, f"node-{place}"), signal.SIGKILL)
+    dev.wait_for(f"node-{place} is started again")
+    # Adopted: the same process under the same name.
+    assert until(runs) == (place, pid)
+    # Nor does it stay behind when the cluster is stopped while its daemon is away.
+    os.kill(daemon_of(program, f"node-{place}"), signal.SIGKILL)
+    until(lambda: dev.text().count(f"node-{place} was killed by signal 9") == 2)
+    assert Path(f"/proc/{pid}").exists()
+    assert dev.interrupt() == 0, dev.text()
+    assert leftovers(program) == []
+    until(lambda: not Path(f"/proc/{pid}").exists())
+
+
+def one_node_is_a_cluster_without_spare_voters(program, directory):
+    dev = Dev(program, "--dir", directory, "--nodes", "1")
+    dev.wait_for("Ctrl-C stops the cluster.")
+    text = dev.text()
+    assert "Alive peers: 0" in text and "Total nodes: 1" in text, text
+    assert "kill -9" not in text and "leader transfer" not in text, text
+    assert dev.interrupt() == 0
+    assert "Stopping 1 node …" in dev.text(), dev.text()
+
+
+def a_closed_terminal_stops_it_and_leaves_nothing(program, directory):
+    dev = Dev(program, "--nodes", "3", env=os.environ | {"TMPDIR": directory})
+    dev.wait_for("Ctrl-C stops the cluster.")
+    dev.process.send_signal(signal.SIGHUP)
+    assert dev.end() == 0, dev.text()
+    assert leftovers(program) == [], leftovers(program)
+    assert list(Path(directory).iterdir()) == []
+
+
+def it_stops_in_order_when_nobody_reads_what_it_says(program, directory):
+    # `dev 2>&1 | tee log` and Ctrl-C: both get the signal, and tee is gone first.
+    dev = Dev(program, "--nodes", "3", "--dir", directory, stdout=subprocess.PIPE)
+    for line in dev.process.stdout:
+        if b"Ctrl-C stops the cluster." in line:
+            break
+    dev.process.stdout.close()
+    dev.process.send_signal(signal.SIGINT)
+    assert dev.end() == 0
+    assert leftovers(program) == [], leftovers(program)
+    for log in Path(directory).glob("*/log"):
+        assert "stopping" in log.read_text(), f"{log}: this node was not asked to stop"
+
+
+def a_table_that_cannot_be_written_is_a_failure_that_leaves_nothing(program, directory):
+    with open("/dev/full", "w") as full:
+        dev = Dev(program, "--nodes", "3", "--dir", directory, stdout=full, stderr=subprocess.PIPE)
+        text = dev.process.communicate(timeout=PATIENCE)[1].decode()
+    assert dev.process.returncode == 1 and "cannot write the output" in text, text
+    assert leftovers(program) == [], leftovers(program)
 
 
 def a_taken_port_is_one_clear_sentence(program, directory):
@@ -173,6 +295,12 @@ def main():
     tests = [
         (five_nodes_form_and_stop_on_ctrl_c, ()),
         (nothing_outlives_a_killed_launcher, ()),
+        (the_advice_can_be_copied_word_for_word, ()),
+        (a_job_is_placed_outlives_its_daemon_and_ends_with_the_cluster, ()),
+        (one_node_is_a_cluster_without_spare_voters, ()),
+        (a_closed_terminal_stops_it_and_leaves_nothing, ()),
+        (it_stops_in_order_when_nobody_reads_what_it_says, ()),
+        (a_table_that_cannot_be_written_is_a_failure_that_leaves_nothing, ()),
         (a_taken_port_is_one_clear_sentence, ()),
         (a_bad_file_is_named_with_its_line, ()),
     ]
@@ -189,7 +317,7 @@ def main():
             failed += 1
             print(f"FAILED {test.__name__.replace('_', ' ')}\n{traceback.format_exc()}", flush=True)
         finally:
-            for pid in leftovers(program):
+            for pid in everything():
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
             shutil.rmtree(directory, ignore_errors=True)

@@ -1,6 +1,7 @@
 """A cluster forms by itself out of one hosts file and one token."""
 
 MACHINES = {"alpha": "voter", "beta": "voter", "delta": "worker", "gamma": "voter"}
+SUITES = ["trixie", "bookworm"]
 
 start_all()
 wait_for_services(machines)
@@ -60,10 +61,15 @@ with subtest("what changes the cluster needs the token"):
     assert code == "401", code
     assert eligibility(alpha, "delta") != "cordoned"
 
-with subtest("the journal finds entries by node, and the token is in none of them"):
+with subtest("the journal finds entries by node, by peer and by term, and the token is in none of them"):
     for machine in machines:
-        machine.succeed(f"journalctl --quiet --unit {SERVICE} RINGRIFT_NODE={machine.name} | grep .")
-        machine.succeed("journalctl --quiet SYSLOG_IDENTIFIER=ringrift-p2p | grep .")
+        machine.wait_until_succeeds(f"journalctl --quiet --unit {SERVICE} RINGRIFT_NODE={machine.name} | grep .")
+        for other in machines:
+            if other is not machine:
+                machine.wait_until_succeeds(f"journalctl --quiet --unit {SERVICE} RINGRIFT_PEER={other.name} | grep 'link is up'")
+        term = status(machine)["term"]
+        machine.wait_until_succeeds(f"journalctl --quiet --unit {SERVICE} RINGRIFT_TERM={term} | grep 'lead'")
+        machine.wait_until_succeeds("journalctl --quiet SYSLOG_IDENTIFIER=ringrift-p2p | grep .")
         machine.fail(f"journalctl --output=json --unit {SERVICE} | grep --fixed-strings \"$(cat /etc/ringrift-p2p/token)\"")
 
 with subtest("the state belongs to the daemon's user alone"):

@@ -6,6 +6,7 @@ start_all()
 wait_for_services(machines)
 leader = wait_for_leader(machines)
 wait_for_alive(machines)
+wait_for(lambda: not status(leader)["voter_health"]["quorum_threatened"])
 follower = next(machine for machine in (alpha, beta, gamma) if machine is not leader)
 
 with subtest("a follower that is cut off knows that it has no quorum, and says so"):

@@ -25,8 +25,8 @@ with subtest("a blocked machine falls silent, and the others still hear each oth
 with subtest("a connection to a blocked machine gets no answer at all"):
     beta.block()
     # 124 is timeout's; a refusal would end at once with 1.
-    status, _ = alpha.execute("timeout 2 bash -c ': < /dev/tcp/beta/22'")
-    assert status == 124, status
+    code, _ = alpha.execute("timeout 2 bash -c ': < /dev/tcp/beta/22'")
+    assert code == 124, code
     beta.unblock()
     alpha.fail("timeout 2 bash -c ': < /dev/tcp/beta/22' || { test $? != 124 && false; }")
 

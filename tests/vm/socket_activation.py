@@ -2,7 +2,7 @@
 
 MACHINES = {"alpha": "voter"}
 
-SOCKETS = ["ringrift-p2p-api.socket", "ringrift-p2p-link.socket", "ringrift-p2p-health.socket"]
+SOCKETS = ["ringrift-p2p-api.socket", "ringrift-p2p-link.socket", "ringrift-p2p-health.socket", "ringrift-p2p-models.socket"]
 CURL = "curl --silent --show-error --fail --output /dev/null --max-time 30"
 
 start_all()

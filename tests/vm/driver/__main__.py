@@ -4,13 +4,30 @@ import argparse
 import json
 import os
 import sys
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from . import installation, sandbox, tree
+from .backend import NSPAWN, QEMU, Backend, Nspawn, Qemu, read_backend
 from .scenario import Outcome, play
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 SCENARIOS = REPOSITORY / "tests/vm"
+
+
+class Play(NamedTuple):
+    """A scenario on one suite's machines."""
+
+    scenario: Path
+    suite: str
+
+    def name(self) -> str:
+        """What it is called where there is one more of the same scenario."""
+        return self.scenario.stem if self.suite == tree.DEFAULT_SUITE else f"{self.scenario.stem}-{self.suite}"
+
+    def needs_program(self) -> bool:
+        return set(installation.read_roles(self.scenario).values()) != {installation.BARE}
 
 
 def main() -> int:
@@ -19,29 +36,52 @@ def main() -> int:
         print("\n".join(path.stem for path in all_scenarios()))
         return 0
     chosen = [scenario(name) for name in options.scenario] or all_scenarios()
+    plays = [Play(path, suite) for path in chosen for suite in options.suite or tree.read_suites(path)]
     if sandbox.outside():
-        needs_program = any(set(installation.read_roles(path).values()) - {installation.BARE} for path in chosen)
         missing = installation.missing_programs(options.binaries)
-        if needs_program and missing:
+        if missing and any(play.needs_program() for play in plays):
             raise SystemExit(f"{options.binaries} has no {' and no '.join(missing)}: build them first (cargo build)")
         # Built outside: there is no network inside.
-        tree.base_tree(options.cache)
+        for suite in {play.suite for play in plays}:
+            tree.base_tree(options.cache, tree.SUITES[suite])
         return sandbox.enter(sys.argv[1:])
-    return perform(chosen, options)
+    return perform(plays, options)
 
 
-def perform(chosen: list[Path], options: argparse.Namespace) -> int:
+def perform(plays: list[Play], options: argparse.Namespace) -> int:
     cgroup = sandbox.prepare()
     work = Path("/run/ringrift-vm")
-    base = tree.base_tree(options.cache)
-    program = installation.program_layer(base, work / "program", options.binaries, REPOSITORY / "systemd")
+    packages = installation.Packages(REPOSITORY, options.binaries, work / "packages")
     outcomes = []
-    for path in chosen:
-        print(f"scenario {path.stem}", flush=True)
-        outcome = play(path, [program, base], work / path.stem, cgroup, options.logs, options.verbose)
-        outcomes.append(outcome)
-        if outcome.error is not None:
-            print(f"  FAILED: {path.stem}\n{outcome.error}", flush=True)
+    # Suite by suite: each has a layer with the program.
+    for suite in sorted({play.suite for play in plays}, key=list(tree.SUITES).index):
+        base = tree.base_tree(options.cache, tree.SUITES[suite])
+        here = [play for play in plays if play.suite == suite]
+        program = base
+        if any(play.needs_program() for play in here):
+            lack = installation.lacks(base, packages.package())
+            if lack is not None:
+                print(f"note: nothing is run on {suite}: {lack}", flush=True)
+                continue
+            layer = work / f"program-{suite}"
+            program = installation.program_layer(base, layer, options.binaries, packages.package(), tree.SUITES[suite])
+        backends: dict[str, Backend] = {NSPAWN: Nspawn(base, program, cgroup)}
+        wanted = {play: read_backend(play.scenario) for play in here}
+        if QEMU in wanted.values():
+            if suite != tree.KERNEL_SUITE:
+                raise SystemExit(f"QEMU machines boot {tree.KERNEL_SUITE}, not {suite}")
+            backends[QEMU] = Qemu(base, program, options.cache, work)
+        for each, backend in wanted.items():
+            print(f"scenario {each.name()} ({backend})", flush=True)
+            run_it = partial(play, each.scenario, each.name(), backends[backend], packages)
+            outcome = run_it(work / each.name(), options.logs, options.verbose)
+            if outcome.kernel_faulted:
+                # Nothing that is tested here can do that; an emulated processor that trips over its kernel's own patches can.
+                print(f"  the kernel of {', '.join(outcome.kernel_faulted)} stopped at a fault of its own: once more", flush=True)
+                outcome = run_it(work / f"{each.name()}-again", options.logs, options.verbose)
+            outcomes.append(outcome)
+            if outcome.error is not None:
+                print(f"  FAILED: {outcome.name}\n{outcome.error}", flush=True)
     report(outcomes, options.results)
     return 0 if all(outcome.error is None for outcome in outcomes) else 1
 
@@ -60,6 +100,8 @@ def arguments() -> argparse.Namespace:
     target = Path(os.environ.get("CARGO_TARGET_DIR", REPOSITORY / "target")).resolve()
     parser = argparse.ArgumentParser(prog="driver", description=__doc__)
     parser.add_argument("scenario", nargs="*", help="the name of a file in tests/vm, without .py; all when left out")
+    suites = list(tree.SUITES)
+    parser.add_argument("--suite", action="append", choices=suites, help="run on this one, whatever the scenarios say; may be repeated")
     parser.add_argument("--list", action="store_true", help="print the names of the scenarios")
     parser.add_argument("--binaries", type=Path, default=target / "debug", help="the folder of the built programs")
     parser.add_argument("--cache", type=Path, default=target / "vm", help="where the base tree is kept")

@@ -1,18 +1,31 @@
-"""Puts the program on the machines: its files at the paths where a package installs them, and a cluster's configuration."""
+"""Puts the program on the machines: its Debian package, and a cluster's configuration."""
 
 import json
 import re
 import shutil
+import subprocess
 from pathlib import Path
 
 from .network import Network
 from .sandbox import run
+from .tree import Suite, mark_updated
 
-PROGRAMS = ["ringrift-p2p", "ringriftctl"]
-UNITS = ["ringrift-p2p.service", "ringrift-p2p-api.socket", "ringrift-p2p-link.socket", "ringrift-p2p-health.socket"]
+# What the package is made of.
+PROGRAMS = ["ringrift-p2p", "ringriftctl", "ringrift-launch"]
+# The tests' own, and where each goes: one drives the systemd runner in place of the daemon, the others are the plain runner's tests and
+# what these start.
+TEST_PROGRAMS = {
+    "examples/ringrift-runner": "usr/local/bin/ringrift-runner",
+    "tests/plain_cgroups": "usr/local/lib/ringrift-tests/plain_cgroups",
+    "ringrift-shim": "usr/local/lib/ringrift-tests/ringrift-shim",
+}
+SERVICE = "ringrift-p2p.service"
 ETC = "etc/ringrift-p2p"
 # 64 hexadecimal digits, as `ringriftctl token new` prints them. It protects nothing but a test.
 TOKEN = "5a" * 32
+
+# What an operator puts in force where polkit cannot tell one unit from another.
+BEFORE_POLKIT_106 = "/usr/share/ringrift-p2p/before-polkit-106"
 
 # What a machine can be in a scenario.
 BARE = "bare"  # nothing is installed
@@ -22,29 +35,56 @@ DIAL_OUT = "dial-out"  # a worker that nobody can connect to
 ROLES = [BARE, VOTER, WORKER, DIAL_OUT]
 
 
-def program_layer(base: Path, layer: Path, binaries: Path, units: Path) -> Path:
-    """A layer above the base tree with the program installed and its user made, shared by all machines of a run."""
+class Packages:
+    """The Debian package of these programs, by the command that makes it for everybody. Each version is built when it is asked for."""
+
+    def __init__(self, repository: Path, binaries: Path, folder: Path) -> None:
+        self._command = [str(repository / "packaging/deb/build"), "--programs", str(binaries), "--output", str(folder)]
+        self._built: dict[str | None, str] = {}
+
+    def package(self, version: str | None = None) -> str:
+        """The path of the package on the host; without a version that of the workspace."""
+        if version not in self._built:
+            # Compressing takes longer than all the rest.
+            command = [*self._command, "--compression", "none", *(["--version", version] if version else [])]
+            self._built[version] = run(*command).splitlines()[-1]
+        return self._built[version]
+
+
+def lacks(base: Path, package: str) -> str | None:
+    """Which newer C library the package needs than the tree has, where it was built on a newer system."""
+    needed = re.search(r"libc6 \(>= ([^)]+)\)", run("dpkg-deb", "--field", package, "Depends"))
+    there = run("chroot", str(base), "dpkg-query", "--show", "--showformat=${Version}", "libc6")
+    if needed is None or subprocess.run(["dpkg", "--compare-versions", there, "ge", needed.group(1)]).returncode == 0:
+        return None
+    return f"the programs were built for libc6 {needed.group(1)}, and it has {there}"
+
+
+def program_layer(base: Path, layer: Path, binaries: Path, package: str, suite: Suite) -> Path:
+    """A layer above the base tree with the package installed and its units enabled, shared by all machines of a run."""
     for part in ("upper", "work", "root"):
         (layer / part).mkdir(parents=True)
     root = layer / "root"
     options = f"lowerdir={base},upperdir={layer}/upper,workdir={layer}/work"
     run("mount", "-t", "overlay", "-o", options, "vm-program", str(root))
     try:
-        for program in PROGRAMS:
-            if (binaries / program).exists():
-                shutil.copy2(binaries / program, root / "usr/bin" / program)
-        shutil.copytree(units, root, dirs_exist_ok=True)
-        run("chroot", str(root), "systemd-sysusers")
-        run("chroot", str(root), "systemd-tmpfiles", "--create", "--prefix=/etc/ringrift-p2p", check=False)
-        for unit in UNITS:
-            run("chroot", str(root), "env", "SYSTEMD_OFFLINE=1", "systemctl", "enable", unit)
+        shutil.copy(package, root / "tmp/package.deb")
+        run("chroot", str(root), "env", "DEBIAN_FRONTEND=noninteractive", "dpkg", "--force-unsafe-io", "--install", "/tmp/package.deb")
+        (root / "tmp/package.deb").unlink()
+        for program, place in TEST_PROGRAMS.items():
+            (root / place).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(binaries / program, root / place)
+        if suite.polkit == "policykit-1":
+            run("chroot", str(root), "cp", "--recursive", f"{BEFORE_POLKIT_106}/localauthority", "/etc/polkit-1/")
+        run("chroot", str(root), "env", "SYSTEMD_OFFLINE=1", "systemctl", "enable", SERVICE)
+        mark_updated(root)
     finally:
         run("umount", str(root))
     return layer / "upper"
 
 
 def missing_programs(binaries: Path) -> list[str]:
-    return [program for program in PROGRAMS if not (binaries / program).exists()]
+    return [program for program in [*PROGRAMS, *TEST_PROGRAMS] if not (binaries / program).exists()]
 
 
 def configure(root: Path, name: str, roles: dict[str, str], network: Network) -> None:
@@ -56,6 +96,13 @@ def configure(root: Path, name: str, roles: dict[str, str], network: Network) ->
     token = etc / "token"
     token.write_text(f"{TOKEN}\n")
     token.chmod(0o600)
+
+
+def be_patient(root: Path) -> None:
+    """Gives the daemon of an emulated machine ten times as long as its unit does; a busy host needs that."""
+    folder = root / "etc/systemd/system/ringrift-p2p.service.d"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "emulated.conf").write_text("[Service]\nTimeoutStartSec=10min\nTimeoutStopSec=5min\nWatchdogSec=5min\n")
 
 
 def hosts_file(roles: dict[str, str], network: Network) -> str:

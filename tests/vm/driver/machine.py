@@ -2,156 +2,94 @@
 
 https://nixos.org/manual/nixos/stable/#ssec-machine-objects describes them; a scenario that uses only these runs there
 unchanged. What waits here asks again every tenth of a second, where NixOS asks every second.
+
+What a machine is made of is said by `nspawn.py` and `qemu.py`; here is what a scenario can ask of either.
 """
 
-import os
 import shlex
-import signal
-import socket
-import subprocess
 import time
 import uuid
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 from .network import Network
-from .sandbox import run
 
 # As in the NixOS driver; a scenario that knows better says so.
 TIMEOUT = 900
 POLL = 0.1
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+# Commands find these variables and no others.
+ENVIRONMENT = {"PATH": PATH, "HOME": "/root", "LANG": "C.UTF-8"}
 
 
 class MachineError(Exception):
     """What a scenario expected of a machine did not happen."""
 
 
-class Machine:
-    """A Debian system that boots from the layers below with everything it writes kept in memory."""
+class Overrun(Exception):
+    """A command did not end in its time, and was ended."""
 
-    def __init__(self, name: str, layers: list[Path], home: Path, network: Network, cgroup: Path, verbose: bool) -> None:
+
+class Ran(NamedTuple):
+    """What a command left behind."""
+
+    status: int
+    output: bytes
+    errors: bytes
+
+
+class Machine(ABC):
+    """A Debian system. What it writes outlives a shutdown and a crash, and ends with its scenario."""
+
+    def __init__(self, name: str, home: Path, network: Network, verbose: bool) -> None:
         self.name = name
         self.network = network
         self.verbose = verbose
+        # Files that are written below it before the first start are on the machine's disk.
         self.root = home / "root"
         self.console = home / "console.log"
         self.boot_seconds: float | None = None
-        self._cgroup = cgroup / name
         self._home = home
-        self._nspawn: subprocess.Popen[bytes] | None = None
-        self._leader = 0
-        for part in ("upper", "work", "root"):
-            (home / part).mkdir(parents=True)
-        lower = ":".join(str(layer) for layer in layers)
-        options = f"lowerdir={lower},upperdir={home}/upper,workdir={home}/work"
-        run("mount", "-t", "overlay", "-o", options, f"vm-{name}", str(self.root))
-        self._write("etc/hostname", f"{name}\n")
-        self._write("etc/hosts", network.hosts_file())
-        # An empty one would make systemd think that this is the image's first boot ever.
-        self._write("etc/machine-id", f"{uuid.uuid4().hex}\n")
-        # The journal outlives a crash of the machine.
-        (self.root / "var/log/journal").mkdir(parents=True, exist_ok=True)
+        self._errors = ""
 
     # --- power -------------------------------------------------------------------------------------------------------
 
+    @abstractmethod
     def start(self, allow_reboot: bool = False) -> None:
         """Starts the machine without waiting for it; the first command does."""
-        if self._nspawn is not None:
-            return
-        self._cgroup.mkdir(exist_ok=True)
-        notify = self._home / "notify"
-        notify.unlink(missing_ok=True)
-        self._notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._notify.bind(str(notify))
-        self._notify.settimeout(60)
-        command = [
-            "systemd-nspawn",
-            "--boot",
-            "--quiet",
-            "--register=no",
-            "--keep-unit",
-            "--settings=no",
-            "--resolv-conf=off",
-            "--timezone=off",
-            "--link-journal=no",
-            "--notify-ready=yes",
-            "--console=read-only",
-            f"--machine={self.name}",
-            f"--directory={self.root}",
-            f"--network-namespace-path={self.network.attach(self.name)}",
-        ]
-        # The shell enters the cgroup, nspawn makes its own two below it and hands one to the machine.
-        script = f"echo $$ > {shlex.quote(str(self._cgroup / 'cgroup.procs'))} && exec {shlex.join(command)}"
-        self._booting = time.monotonic()
-        with open(self.console, "ab") as console:
-            self._nspawn = subprocess.Popen(
-                ["sh", "-c", script],
-                stdin=subprocess.DEVNULL,
-                stdout=console,
-                stderr=console,
-                env={"PATH": PATH, "NOTIFY_SOCKET": str(notify)},
-                start_new_session=True,
-            )
 
+    @abstractmethod
     def wait_until_booted(self) -> None:
-        """Returns when the machine's systemd has said that its default target is reached."""
-        if self._nspawn is None:
-            self.start()
-        while self.boot_seconds is None:
-            try:
-                message = self._notify.recv(4096).decode()
-            except TimeoutError:
-                raise MachineError(f"{self.name} did not boot in 60 s; its console is in {self.console}") from None
-            for line in message.splitlines():
-                key, _, value = line.partition("=")
-                if key == "X_NSPAWN_LEADER_PID":
-                    self._leader = int(value)
-                if line == "READY=1":
-                    self.boot_seconds = time.monotonic() - self._booting
+        """Returns when the machine's systemd has reached its default target."""
+
+    @abstractmethod
+    def is_up(self) -> bool:
+        """Whether it was started and not ended since."""
+
+    @abstractmethod
+    def discard(self) -> None:
+        """Ends the machine at the end of its scenario."""
+
+    @abstractmethod
+    def _shut_down(self) -> None:
+        """Returns when the machine has shut itself down."""
 
     def crash(self) -> None:
         """Cuts the power."""
         self.log("crash")
-        self._end(signal.SIGKILL)
+        self.discard()
 
     def shutdown(self) -> None:
         """Shuts the machine down in good order and waits until it is off."""
         self.log("shutdown")
-        # SIGTERM makes nspawn ask the machine's systemd to power off.
-        self._end(signal.SIGTERM)
+        self._shut_down()
 
     def reboot(self) -> None:
         """Shuts down and starts again."""
         self.shutdown()
         self.start()
-
-    def discard(self) -> None:
-        """Ends the machine at the end of its scenario."""
-        self._end(signal.SIGKILL)
-
-    def is_up(self) -> bool:
-        """Whether it was started and not ended since."""
-        return self._nspawn is not None
-
-    def _end(self, how: signal.Signals) -> None:
-        if self._nspawn is None:
-            return
-        if how == signal.SIGKILL:
-            self.network.unplug(self.name)
-            if self._leader:
-                # nspawn alone would leave its payload; the machine's process 1 takes everything with it.
-                os.kill(self._leader, signal.SIGKILL)
-        os.kill(self._nspawn.pid, how)
-        try:
-            self._nspawn.wait(timeout=60)
-        except subprocess.TimeoutExpired:
-            self._nspawn.kill()
-            raise MachineError(f"{self.name} did not shut down in 60 s") from None
-        finally:
-            self._nspawn, self._leader, self.boot_seconds = None, 0, None
-            self._notify.close()
-            self.network.detach(self.name)
 
     # --- the cable ---------------------------------------------------------------------------------------------------
 
@@ -172,22 +110,18 @@ class Machine:
     ) -> tuple[int, str]:
         """Runs a bash command as root and returns its exit status and standard output."""
         self.wait_until_booted()
-        program = ["nsenter", f"--target={self._leader}", "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup"]
-        program += ["--root", "--", "/usr/bin/env", "-i", "--chdir=/", f"PATH={PATH}", "HOME=/root", "LANG=C.UTF-8"]
-        program += ["bash", "-c", f"set -euo pipefail; {command}"]
-        process = subprocess.Popen(
-            program, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
-        )
         try:
-            output, errors = process.communicate(timeout=timeout)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            output, errors = process.communicate()
+            ran = self._run(f"set -euo pipefail; {command}", timeout)
+        except Overrun:
             raise MachineError(f"{self.name}: `{command}` ran for more than {timeout} s") from None
         if self.verbose:
-            self.log(f"[{process.returncode}] {command}")
-        self._errors = errors.decode(errors="replace")
-        return process.returncode, output.decode(errors="replace")
+            self.log(f"[{ran.status}] {command}")
+        self._errors = ran.errors.decode(errors="replace")
+        return ran.status, ran.output.decode(errors="replace")
+
+    @abstractmethod
+    def _run(self, script: str, timeout: int | None) -> Ran:
+        """Runs a bash script as root in `/`, or ends it and raises Overrun."""
 
     def succeed(self, *commands: str, timeout: int | None = None) -> str:
         """Runs the commands, each of which must succeed, and returns what they wrote to standard output."""
@@ -297,13 +231,18 @@ class Machine:
         """Waits until the file exists."""
         self._wait(lambda _: self.execute(f"test -e {shlex.quote(filename)}")[0] == 0, timeout, f"{filename} to appear")
 
+    @abstractmethod
     def copy_from_host(self, source: str, target: str) -> None:
         """Copies a file or a folder of the host into the machine."""
-        self.wait_until_booted()
-        # Through the machine's own root, so that what it has mounted counts.
-        path = f"/proc/{self._leader}/root/{target.lstrip('/')}"
-        run("mkdir", "-p", str(Path(path).parent))
-        run("cp", "--recursive", "--no-target-directory", source, path)
+
+    def _write_identity(self) -> None:
+        """Writes what makes this machine another than the next; before the first boot."""
+        self._write("etc/hostname", f"{self.name}\n")
+        self._write("etc/hosts", self.network.hosts_file())
+        # An empty one would make systemd think that this is the image's first boot ever.
+        self._write("etc/machine-id", f"{uuid.uuid4().hex}\n")
+        # The journal outlives a crash of the machine.
+        (self.root / "var/log/journal").mkdir(parents=True, exist_ok=True)
 
     def _write(self, path: str, text: str, mode: int = 0o644) -> None:
         """Writes a file before the machine boots."""
@@ -319,9 +258,9 @@ class Machine:
         """Tells the reader of the run."""
         print(f"    {self.name}: {message}", flush=True)
 
+    @abstractmethod
     def journal(self) -> str:
         """The whole journal, of a machine that is up or down."""
-        return run("journalctl", f"--directory={self.root}/var/log/journal", "--output=short-precise", check=False)
 
     def _wait(self, done: Callable[[bool], bool], timeout: int, what: str) -> None:
         try:

@@ -44,6 +44,20 @@ class Network:
             self._refuse_inbound(name)
         return f"/run/netns/{name}"
 
+    def attach_tap(self, name: str) -> list[str]:
+        """Lays a QEMU machine's cable and returns what QEMU is told of it. The machine names its end, and takes its address."""
+        run("ip", "tuntap", "add", "dev", port(name), "mode", "tap")
+        run("ip", "link", "set", port(name), "master", BRIDGE, "up")
+        number = int(self.addresses[name].rpartition(".")[2])
+        return [
+            *("-netdev", f"tap,id=eth1,ifname={port(name)},script=no,downscript=no"),
+            *("-device", f"virtio-net-pci,netdev=eth1,romfile=,mac=52:54:00:12:01:{number:02x}"),
+        ]
+
+    def detach_tap(self, name: str) -> None:
+        """Takes a QEMU machine's cable away."""
+        run("ip", "link", "delete", port(name))
+
     def unplug(self, name: str) -> None:
         """Takes the cable away. Done before a crash, so that no dying process says goodbye to its peers."""
         run("ip", "link", "delete", port(name))

@@ -1,18 +1,24 @@
 """What the scenarios have in common. It is read before each of them, here and on NixOS alike, into the same names."""
 
 import json
+import shlex
 
 SERVICE = "ringrift-p2p.service"
 
 
+def asked(machine, path):
+    """What the machine's daemon answers to a GET."""
+    return json.loads(machine.succeed(f"curl --silent --show-error --fail --max-time 5 'http://localhost:8770{path}'"))
+
+
 def status(machine):
     """What the machine's daemon says on /status."""
-    return json.loads(machine.succeed("curl --silent --show-error --fail --max-time 5 http://localhost:8770/status"))
+    return asked(machine, "/status")
 
 
 def eligibility(machine, node):
     """Whether `node` is given work, as this machine knows it from the agreed state."""
-    listed = json.loads(machine.succeed("curl --silent --show-error --fail --max-time 5 http://localhost:8770/api/nodes"))
+    listed = asked(machine, "/api/nodes")
     return next(entry["eligibility"]["state"] for entry in listed["nodes"] if entry["node_id"] == node)
 
 
@@ -94,3 +100,104 @@ def configure_service(machine, text):
     else:
         machine.succeed(f"rm -r {folder}")
     machine.succeed("systemctl daemon-reload")
+
+
+def set_up(machine, settings):
+    """Gives the daemon these settings and starts it anew."""
+    machine.succeed(f"printf '%s' {shlex.quote(settings)} > /etc/ringrift-p2p/settings.yaml")
+    machine.succeed(f"systemctl restart {SERVICE}")
+
+
+def job(machine, name):
+    """A job as the machine's daemon knows it. By curl: where the processor is emulated, the tool takes seconds to start."""
+    return asked(machine, f"/api/jobs/{name}")["job"]
+
+
+def submitted(machine, name, *values):
+    """Asks for a job of a class by the operator's tool, and returns the job's name."""
+    return json.loads(machine.succeed(f"ringriftctl --json jobs submit {name} {' '.join(values)}"))["job_id"]
+
+
+def wait_for_status(machine, name, wanted, timeout=60):
+    """Waits until the job is so, and returns it."""
+    return wait_for(lambda: job(machine, name)["status"] == wanted and job(machine, name), timeout)
+
+
+def open_ssh(operator, nodes):
+    """Starts SSH servers, and lets the operator's machine in by a key of its own, as a provider's console would."""
+    operator.succeed("test -e /root/.ssh/id_ed25519 || ssh-keygen -q -t ed25519 -N '' -f /root/.ssh/id_ed25519")
+    key = operator.succeed("cat /root/.ssh/id_ed25519.pub").strip()
+    for node in nodes:
+        node.succeed(
+            "ssh-keygen -A && mkdir -p /root/.ssh && chmod 700 /root/.ssh",
+            f"echo {shlex.quote(key)} >> /root/.ssh/authorized_keys",
+            "systemctl start ssh.service",
+        )
+
+
+class Jobs:
+    """The systemd runner of one machine, which `ringrift-runner` drives in the daemon's place and with the daemon's rights."""
+
+    DATA = "/var/lib/ringrift/data"
+    # For `configure_service`: the daemon's unit with all that it says about rights, and another program in it.
+    UNIT = "Type=exec\nExecStart=\nExecStart=/usr/local/bin/ringrift-runner serve\nWatchdogSec=0"
+
+    def __init__(self, machine):
+        self.machine = machine
+        configure_service(machine, self.UNIT)
+        machine.succeed(f"systemctl restart {SERVICE}")
+        machine.wait_for_file("/run/ringrift-p2p/runner.socket", timeout=30)
+
+    def order(self, **order):
+        """Gives the runner an order, and returns its answer."""
+        return json.loads(self.machine.succeed(f"ringrift-runner {shlex.quote(json.dumps(order))}"))
+
+    def obeyed(self, **order):
+        answer = self.order(**order)
+        assert answer == {"ok": True}, answer
+
+    def refused(self, because, **order):
+        """The order fails, and the sentence names what is to be done."""
+        answer = self.order(**order)
+        assert because in answer.get("error", ""), answer
+
+    def unit(self, job, kind="selfplay"):
+        return f"ringrift-{kind}@{job}.1.service"
+
+    def launch(self, job, argv, kind="selfplay", limits=None, grace=60, working_dir=DATA):
+        command = {"argv": argv, "env": {"COLOUR": "blue"}, "working_dir": working_dir}
+        run = {"kind": kind, "job": job, "attempt": 1}
+        grace = {"secs": grace, "nanos": 0}
+        return {"run": run, "class": kind, "command": command, "limits": limits or {}, "gpus": [], "grace": grace}
+
+    def start(self, job, script, **how):
+        """Starts a job that runs this shell script, or this list of arguments, and returns its unit."""
+        argv = ["bash", "-c", script] if isinstance(script, str) else script
+        self.obeyed(do="start", launch=self.launch(job, argv, **how))
+        return self.unit(job, how.get("kind", "selfplay"))
+
+    def list(self):
+        """How the runner finds each run, by its unit."""
+        found = self.order(do="list")
+        assert "error" not in found, found
+        return found
+
+    def state(self, unit):
+        return self.list().get(unit, {"state": "gone"})
+
+    def wait_for_state(self, unit, wanted):
+        return wait_for(lambda: self.state(unit)["state"] == wanted and self.state(unit))
+
+    def ending(self, unit):
+        """Waits for the end of the run: `how` it ended, with what, and what it used."""
+        return self.wait_for_state(unit, "ended")["ending"]
+
+    def forget(self, *units):
+        for unit in units:
+            self.obeyed(do="forget", unit=unit)
+            assert self.state(unit)["state"] == "gone", self.state(unit)
+
+    def in_daemons_unit(self, *argv):
+        """Runs a program as a child of the daemon, with everything that the daemon may do: its status, and what it said."""
+        answer = self.order(do="run", argv=list(argv))
+        return answer["status"], answer["stdout"] + answer["stderr"]

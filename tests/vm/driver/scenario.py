@@ -10,14 +10,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from . import installation
-from .machine import Machine, retry
+from .backend import Backend
+from .firewall import protect, read_firewall
+from .machine import Machine, MachineError, retry
 from .network import Network
 from .sandbox import run
 
 # Lines of a failed machine's journal that are printed; all of it is kept in the log folder.
 JOURNAL_LINES = 80
-# A scenario that hangs must not take the whole run with it.
-LIMIT_SECONDS = 300
+KERNEL_FAULT = b"Kernel panic - not syncing: Fatal exception"
 PRELUDE = Path(__file__).parent / "prelude.py"
 
 
@@ -30,30 +31,47 @@ class Outcome:
     boot_seconds: float = 0.0
     claims: list[str] = field(default_factory=list)
     error: str | None = None
+    # Machines whose kernel stopped at a fault of its own.
+    kernel_faulted: list[str] = field(default_factory=list)
+
+
+class OutOfTime(BaseException):
+    """The scenario ran too long. Not an Exception: those a scenario may catch, and wait on."""
 
 
 class Stage:
     """The machines of one scenario, and the names that its text finds."""
 
-    def __init__(self, roles: dict[str, str], layers: list[Path], home: Path, cgroup: Path, verbose: bool) -> None:
+    def __init__(
+        self,
+        roles: dict[str, str],
+        has_firewall: bool,
+        backend: Backend,
+        packages: installation.Packages,
+        home: Path,
+        verbose: bool,
+    ) -> None:
         self.network = Network(list(roles), [name for name, role in roles.items() if role == installation.DIAL_OUT])
+        self.packages = packages
         self.claims: list[str] = []
         self.machines: list[Machine] = []
         for name, role in roles.items():
-            lower = layers[-1:] if role == installation.BARE else layers
-            machine = Machine(name, lower, home / name, self.network, cgroup, verbose)
+            machine = backend.machine(name, role, home / name, self.network, verbose)
             self.machines.append(machine)
             if role != installation.BARE:
                 installation.configure(machine.root, name, roles, self.network)
+                if has_firewall:
+                    protect(machine.root, machine.root / installation.ETC / "distributed_hosts.yaml")
 
     def names(self) -> dict[str, object]:
-        """What a scenario can use without importing it, as in the NixOS driver."""
+        """What a scenario can use without importing it, as in the NixOS driver, which knows all of it but `package`."""
         return {
             **{machine.name.replace("-", "_"): machine for machine in self.machines},
             "machines": self.machines,
             "start_all": self.start_all,
             "subtest": self.subtest,
             "retry": retry,
+            "package": self.packages.package,
         }
 
     def start_all(self) -> None:
@@ -69,15 +87,18 @@ class Stage:
         self.claims.append(claim)
 
 
-def play(scenario: Path, layers: list[Path], home: Path, cgroup: Path, logs: Path, verbose: bool) -> Outcome:
+def play(
+    scenario: Path, name: str, backend: Backend, packages: installation.Packages, home: Path, logs: Path, verbose: bool
+) -> Outcome:
     """Boots fresh machines, runs the scenario on them, and clears them away."""
-    outcome = Outcome(scenario.stem)
+    outcome = Outcome(name)
     started = time.monotonic()
     home.mkdir(parents=True)
     run("mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", str(home))
-    stage = Stage(installation.read_roles(scenario), layers, home, cgroup, verbose)
-    signal.signal(signal.SIGALRM, out_of_time)
-    signal.alarm(LIMIT_SECONDS)
+    roles, has_firewall = installation.read_roles(scenario), read_firewall(scenario) is not None
+    stage = Stage(roles, has_firewall, backend, packages, home, verbose)
+    signal.signal(signal.SIGALRM, lambda *_: out_of_time(backend.limit_seconds))
+    signal.alarm(backend.limit_seconds)
     try:
         boot(stage)
         outcome.boot_seconds = time.monotonic() - started
@@ -89,9 +110,10 @@ def play(scenario: Path, layers: list[Path], home: Path, cgroup: Path, logs: Pat
         raise
     except BaseException as error:  # a scenario may raise anything, and every failure is to be told alike
         outcome.error = describe(error, scenario)
+        outcome.kernel_faulted = [machine.name for machine in stage.machines if has_faulted(machine)]
     finally:
         signal.alarm(0)
-        keep_logs(stage, logs / scenario.stem, print_journals=outcome.error is not None)
+        keep_logs(stage, logs / name, print_journals=outcome.error is not None)
         for machine in stage.machines:
             machine.discard()
         clear(stage, home)
@@ -106,8 +128,13 @@ def boot(stage: Stage) -> None:
         machine.wait_until_booted()
 
 
-def out_of_time(*_: object) -> None:
-    raise TimeoutError(f"the scenario ran for more than {LIMIT_SECONDS} s")
+def has_faulted(machine: Machine) -> bool:
+    """Whether the kernel stopped at a fault of its own. That init ended, which a scenario may bring about, is none."""
+    return machine.console.exists() and KERNEL_FAULT in machine.console.read_bytes()
+
+
+def out_of_time(limit_seconds: int) -> None:
+    raise OutOfTime(f"the scenario ran for more than {limit_seconds} s")
 
 
 def describe(error: BaseException, scenario: Path) -> str:
@@ -123,7 +150,10 @@ def keep_logs(stage: Stage, folder: Path, print_journals: bool) -> None:
     folder.mkdir(parents=True)
     for machine in stage.machines:
         if machine.is_up() and machine.boot_seconds is not None:
-            machine.execute("journalctl --sync --flush", timeout=30)
+            try:
+                machine.execute("journalctl --sync --flush; sync", timeout=60)
+            except MachineError as error:
+                print(f"the end of a journal may be missing: {error}", flush=True)
         journal = machine.journal()
         (folder / f"{machine.name}.journal").write_text(journal)
         if machine.console.exists():

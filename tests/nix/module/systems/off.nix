@@ -1,0 +1,2 @@
+# Not enabled: nothing at all.
+{ }
