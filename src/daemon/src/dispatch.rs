@@ -77,7 +77,8 @@ impl Handler for Dispatch {
             Protocol::Http => {
                 let Some(router) = self.router.get() else { return };
                 let origin = Origin::Node(from.node);
-                server::serve_connection(stream, router.clone(), origin, HEADER_TIMEOUT, self.shutdown.clone()).await;
+                server::serve_connection(stream, router.clone(), origin, None, HEADER_TIMEOUT, self.shutdown.clone())
+                    .await;
             }
             Protocol::Gossip | Protocol::Raft => {
                 debug!(peer = %from.node, ?protocol, "opened a stream for what is a call; closed it");

@@ -136,6 +136,8 @@ pub struct Flags {
     pub header_timeout: Option<Duration>,
 
     /// HTTP connections served at once; further ones wait [default: 1024] [env: RINGRIFT_P2P_MAX_CONNECTIONS]
+    ///
+    /// When all are taken, one that has asked nothing yet is closed for the next.
     #[arg(long, help_heading = HEADING, value_name = "NUMBER", value_parser = read::connections)]
     pub max_connections: Option<usize>,
 

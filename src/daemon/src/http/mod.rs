@@ -12,6 +12,7 @@ pub(crate) mod operations;
 mod proxy;
 mod read;
 pub(crate) mod server;
+pub(crate) mod unasked;
 mod work;
 
 use axum::{

@@ -1,6 +1,6 @@
 //! Accepts HTTP/1.1 connections, from a socket or from a stream of a link, within fixed limits.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::Router;
 use hyper_util::{
@@ -11,12 +11,14 @@ use ringrift_config::NodeId;
 use ringrift_systemd::{Hang, Heartbeat};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::TcpListener,
-    sync::{Notify, Semaphore},
+    net::{TcpListener, TcpStream},
+    sync::{Notify, OwnedSemaphorePermit, Semaphore},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt as _;
 use tracing::{debug, warn};
+
+use super::unasked::{Seat, Unasked};
 
 /// Where a request came from. Every request carries one as an extension.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,8 +41,12 @@ pub(crate) struct Limits {
 /// How often the loop that accepts goes round when nobody comes, so that the watchdog sees it.
 const ROUND: Duration = Duration::from_secs(1);
 
-/// How long a new connection's first request is waited for when the node stops: a round trip to the other side of the earth.
+/// How long a new connection's first request is waited for when the node stops, or when others wait for its place: a round trip to
+/// the other side of the earth.
 const FIRST_REQUEST: Duration = Duration::from_millis(500);
+
+/// How often a newcomer without a place looks for connections that have asked nothing.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// How the watchdog sees one listener, under which name.
 pub(crate) struct Watched {
@@ -58,46 +64,77 @@ pub(crate) async fn run(
     shutdown: CancellationToken,
 ) {
     let permits = Arc::new(Semaphore::new(limits.max_connections));
+    let unasked = Arc::new(Unasked::default());
     let connections = TaskTracker::new();
+    // A newcomer for whom there is no place yet. Those behind it wait in the kernel's queue.
+    let mut next: Option<(TcpStream, SocketAddr)> = None;
     loop {
         watched.hang.point(watched.name).await;
         watched.heartbeat.beat();
-        // The place first, then the connection: while all are taken, newcomers wait in the kernel's queue.
         let accepted = async {
-            let permit = permits.clone().acquire_owned().await.ok();
-            (permit, listener.accept().await)
+            if next.is_none() {
+                next = Some(listener.accept().await?);
+            }
+            Ok(place(&permits, &unasked).await)
         };
-        let (permit, accepted) = tokio::select! {
-            () = shutdown.cancelled() => break,
+        let accepted = tokio::select! {
+            () = shutdown.cancelled() => Ok(None),
             () = tokio::time::sleep(ROUND) => continue,
             accepted = accepted => accepted,
         };
-        let (socket, addr) = match accepted {
-            Ok(accepted) => accepted,
+        let permit = match accepted {
+            Ok(permit) => permit,
             Err(error) => {
+                let error: io::Error = error;
                 // Out of file descriptors, most likely: accepting again at once would only spin.
                 warn!(%error, "cannot accept an HTTP connection");
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 continue;
             }
         };
-        let _ = socket.set_nodelay(true);
-        let (router, shutdown) = (router.clone(), shutdown.clone());
-        connections.spawn(async move {
-            serve_connection(socket, router, Origin::Client(addr), limits.header_timeout, shutdown).await;
-            drop(permit);
-        });
+        // When the node stops, one that was taken from the queue is served: the queue goes on to the next daemon, it does not.
+        let stops = permit.is_none();
+        if let Some((socket, addr)) = next.take() {
+            let _ = socket.set_nodelay(true);
+            let (router, shutdown) = (router.clone(), shutdown.clone());
+            let seat = Arc::new(unasked.enter());
+            connections.spawn(async move {
+                let given_up = seat.given_up.clone();
+                let served =
+                    serve_connection(socket, router, Origin::Client(addr), Some(seat), limits.header_timeout, shutdown);
+                tokio::select! {
+                    () = served => {}
+                    () = given_up.cancelled() => debug!(peer = %addr, "closed a connection that had asked nothing"),
+                }
+                drop(permit);
+            });
+        }
+        if stops {
+            break;
+        }
     }
     connections.close();
     // An event follower never ends by itself: do not wait for it longer than an ordinary answer takes.
     let _ = tokio::time::timeout(Duration::from_secs(2), connections.wait()).await;
 }
 
-/// Serves the requests of one connection until it closes or `shutdown`.
+/// Waits for a place. While there is none, connections that have asked nothing in time lose theirs.
+async fn place(permits: &Arc<Semaphore>, unasked: &Unasked) -> Option<OwnedSemaphorePermit> {
+    loop {
+        if let Ok(permit) = tokio::time::timeout(LOOK_AGAIN, permits.clone().acquire_owned()).await {
+            return permit.ok();
+        }
+        unasked.give_up_after(FIRST_REQUEST);
+    }
+}
+
+/// Serves the requests of one connection until it closes or `shutdown`. With its first request it gives back its `seat` among
+/// those that have asked nothing.
 pub(crate) async fn serve_connection<S>(
     io: S,
     router: Router,
     origin: Origin,
+    seat: Option<Arc<Seat>>,
     header_timeout: Duration,
     shutdown: CancellationToken,
 ) where
@@ -107,6 +144,9 @@ pub(crate) async fn serve_connection<S>(
     let first = asked.clone();
     let service = TowerToHyperService::new(router.map_request(move |mut request: http::Request<_>| {
         asked.notify_one();
+        if let Some(seat) = &seat {
+            seat.asked();
+        }
         request.extensions_mut().insert(origin.clone());
         request
     }));
