@@ -15,7 +15,7 @@ use ringrift_api::DistributionPhase;
 use ringrift_blob::ModelName;
 use ringrift_config::NodeId;
 
-use super::{Picture, Snapshot, gpu, holding::Holding, models};
+use super::{Picture, Snapshot, gpu, holding::Holding, models, process};
 use crate::models::distribution::eligible;
 
 /// The content type of what [`text`] returns.
@@ -30,6 +30,7 @@ pub(crate) fn text(picture: &Picture, snapshot: &Snapshot) -> Result<String, fmt
     models(&mut samples, picture);
     gpu::metrics(&mut samples, picture);
     super::jobs::metrics(&mut samples, picture);
+    process::metrics(&mut samples);
     let mut registry = Registry::default();
     registry.register_collector(Box::new(samples));
     let mut text = String::with_capacity(16 * 1024);

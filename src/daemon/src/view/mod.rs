@@ -15,6 +15,7 @@ mod models;
 mod node;
 mod nodes;
 mod picture;
+mod process;
 mod status;
 mod status_line;
 mod voters;

@@ -211,6 +211,10 @@ async fn metrics_have_every_name_that_dashboards_read() {
             "ringrift_work_queue_pending 0.0",
             "ringrift_work_queue_running 0.0",
             "ringrift_component_health{component=\"resources\"}",
+            "process_resident_memory_bytes ",
+            "process_open_fds ",
+            "process_threads ",
+            "ringrift_tasks ",
         ] {
             assert!(text.lines().any(|l| l.starts_with(name)), "{path} lacks {name}:\n{text}");
         }
