@@ -86,10 +86,20 @@ impl Scheduler {
             && view.jobs.waits_for(job).is_none()
     }
 
-    /// Whether the job does not keep away from the node.
+    /// Whether the job does not keep away from the node. It keeps away from one that gave it back only while there is another
+    /// that could have it, be it full at present.
     pub(crate) fn may_have(&self, now: Duration, job: &Job, node: &NodeId, view: &View<'_>) -> bool {
         let alone = job.pinned.as_ref() == Some(node);
-        alone || !job.avoid.contains(node) || self.waiting.time(now, job) >= view.settings.avoid
+        alone
+            || !job.avoid.contains(node)
+            || self.waiting.time(now, job) >= view.settings.avoid
+            || !self.is_for_others(now, job, view)
+    }
+
+    fn is_for_others(&self, now: Duration, job: &Job, view: &View<'_>) -> bool {
+        let shape = Shape::of(job);
+        let mut others = view.nodes.iter().filter(|node| !job.avoid.contains(&node.id));
+        others.any(|node| node.slots > 0 && shape.standing(node, &self.strikes, now).is_ok())
     }
 
     fn pinned(

@@ -100,6 +100,29 @@ fn a_job_keeps_away_from_the_node_that_gave_it_back_while_there_are_others() {
 }
 
 #[test]
+fn a_job_goes_back_to_the_node_that_gave_it_back_when_no_other_could_have_it() {
+    // Only the first has the class; the second is there, and is for other work.
+    let other = NodeView { offer: [].into(), ..node("b") };
+    let mut bench = Bench::new(vec![node("a"), other]);
+    bench.submit(vec![job("s", "selfplay")]);
+    bench.step();
+    bench.change(JobChange::Refused { job: job_id("s"), attempt: 1, reason: "it was too busy to start".into() });
+    bench.step();
+    bench.wait(5);
+    bench.step();
+    assert_eq!((bench.place_of("s").as_deref(), bench.job("s").attempt), (Some("a"), 2));
+    // One that is merely full is waited for.
+    bench.change(JobChange::Refused { job: job_id("s"), attempt: 2, reason: "it was too busy to start".into() });
+    bench.nodes[1] = NodeView { slots: 1, ..node("b") };
+    bench.submit(vec![NewJob { pinned: Some(id("b")), ..job("t", "selfplay") }]);
+    bench.step();
+    assert_eq!(bench.place_of("t").as_deref(), Some("b"));
+    bench.wait(60);
+    bench.step();
+    assert_eq!(bench.place_of("s"), None);
+}
+
+#[test]
 fn a_node_that_says_nothing_about_a_job_loses_it() {
     let mut bench = Bench::new(vec![node("a")]);
     bench.submit(vec![job("s", "selfplay")]);
