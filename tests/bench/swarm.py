@@ -192,7 +192,7 @@ def one(case, net):
     awaited = {node for node in case.receivers if node != case.killed}
     try:
         waiting = set(case.rates)
-        heard(selector, time.monotonic() + 60, lambda node, words: (waiting.discard(node), not waiting)[1])
+        heard(selector, time.monotonic() + 60, lambda node, words: (waiting.discard(node), not waiting)[1], lambda: waiting)
         begun, load_before, cpu, wire = {}, load(), Cpu(processes.values()), net.sent(SEED)
 
         def begin(node):
@@ -221,7 +221,7 @@ def one(case, net):
                 sources[node] = dict(word.split("=") for word in words[2:])
             return awaited <= sources.keys()
 
-        heard(selector, at_once + case.limit * PATIENCE[0] + PATIENCE[1], line)
+        heard(selector, at_once + case.limit * PATIENCE[0] + PATIENCE[1], line, lambda: awaited - sources.keys())
         busy, own = cpu.since()
         wire = net.sent(SEED) - wire
     finally:
@@ -261,13 +261,13 @@ def one(case, net):
     }
 
 
-def heard(selector, deadline, line):
-    """Reads what the nodes say until `line` is satisfied."""
+def heard(selector, deadline, line, missing):
+    """Reads what the nodes say until `line` is satisfied, or else names those that are missing."""
     satisfied = False
     while not satisfied:
         left = deadline - time.monotonic()
         if left <= 0:
-            sys.exit("the nodes are not done in time")
+            sys.exit(f"not done in time: {' '.join(sorted(missing()))}")
         for key, _ in selector.select(left):
             # A line is one write of a few hundred bytes to a pipe: it comes whole.
             text = os.read(key.fd, 1 << 16).decode()

@@ -42,8 +42,12 @@ impl Dialer for Tcp {
 fn main() -> Outcome<()> {
     // Cargo says that this is a benchmark.
     let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench");
-    let folder = arguments.next().map_or_else(std::env::temp_dir, Into::into);
-    let rounds = arguments.next().map_or(Ok(5), |rounds| rounds.parse())?;
+    let folder: std::path::PathBuf = arguments.next().map_or_else(std::env::temp_dir, Into::into);
+    let rounds = arguments.next().map_or(Ok(5), |rounds| rounds.parse::<usize>());
+    let (true, Ok(rounds)) = (folder.is_dir(), rounds) else {
+        eprintln!("usage: cargo bench -p ringrift-exchange --bench loopback -- [FOLDER] [ROUNDS]");
+        std::process::exit(2);
+    };
     let folder = tempfile::tempdir_in(folder)?;
     let source = folder.path().join("source");
     std::fs::create_dir(&source)?;

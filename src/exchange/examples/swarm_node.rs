@@ -88,6 +88,7 @@ async fn swarm(me: NodeId, folder: &Path, file: &Path, blob: Blob, role: &str, m
     let listener = TcpListener::bind((book[&me].ip(), PORT)).await?;
     let stop = CancellationToken::new();
     let dialer = Arc::new(Tcp { me: me.clone(), book });
+    let name = me.to_string();
     let engine = Engine::start(EngineConfig::new(me), storage, dialer, stop.clone());
     let accepting = tokio::spawn(accept(listener, engine.clone()));
     let mut input = BufReader::new(tokio::io::stdin()).lines();
@@ -99,8 +100,11 @@ async fn swarm(me: NodeId, folder: &Path, file: &Path, blob: Blob, role: &str, m
         engine.set_members(everybody);
         let watching = tokio::spawn(watch(engine.clone(), start));
         if role == "node" {
-            let sources = fetched(&mut events).await?;
-            println!("done {:.3} {sources}", start.elapsed().as_secs_f64());
+            tokio::select! {
+                sources = fetched(&mut events) => println!("done {:.3} {}", start.elapsed().as_secs_f64(), sources?),
+                // Nobody waits any longer.
+                _ = input.next_line() => eprintln!("{name} is not done: {:?}", *engine.progress().borrow()),
+            }
         }
         watching.abort();
         while input.next_line().await?.is_some() {}
