@@ -3,15 +3,13 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod fake;
+mod waiting;
 
-use std::{
-    sync::Arc,
-    thread,
-    time::{Duration, Instant},
-};
+use std::time::Duration;
 
 use fake::FakeNvml;
 use ringrift_gpu::{Memory, Nvml, Process, Report, Sampler, State, Timing, Trouble};
+use waiting::{in_state, until};
 
 const TIMING: Timing = Timing {
     every: Duration::from_millis(20),
@@ -19,22 +17,6 @@ const TIMING: Timing = Timing {
     open_patience: Duration::from_secs(1),
     longest_wait: Duration::from_millis(50),
 };
-
-fn until(sampler: &Sampler, what: &str, is: impl Fn(&Report) -> bool) -> Arc<Report> {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    loop {
-        let report = sampler.latest();
-        if is(&report) {
-            return report;
-        }
-        assert!(Instant::now() < deadline, "no {what}: {report:?}");
-        thread::sleep(Duration::from_millis(5));
-    }
-}
-
-fn in_state(sampler: &Sampler, state: State) -> Arc<Report> {
-    until(sampler, state.as_str(), |report| report.state == state)
-}
 
 #[test]
 fn everything_that_the_driver_says_arrives() {

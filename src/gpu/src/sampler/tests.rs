@@ -6,6 +6,11 @@ use std::sync::{
 use super::*;
 use crate::{Reading, Versions};
 
+#[path = "../../tests/waiting/mod.rs"]
+mod waiting;
+
+use waiting::{in_state, until};
+
 /// A driver that does what the test says at each call.
 #[derive(Clone, Default)]
 struct Fake(Arc<FakeInner>);
@@ -80,23 +85,6 @@ const TIMING: Timing = Timing {
     open_patience: Duration::from_secs(1),
     longest_wait: Duration::from_millis(20),
 };
-
-/// Waits until the sampler's report is as it should be.
-fn until(sampler: &Sampler, what: &str, is: impl Fn(&Report) -> bool) -> Arc<Report> {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    loop {
-        let report = sampler.latest();
-        if is(&report) {
-            return report;
-        }
-        assert!(Instant::now() < deadline, "no {what}: {report:?}");
-        thread::sleep(Duration::from_millis(2));
-    }
-}
-
-fn in_state(sampler: &Sampler, state: State) -> Arc<Report> {
-    until(sampler, state.as_str(), |report| report.state == state)
-}
 
 #[test]
 fn a_driver_that_comes_goes_and_comes_back_is_followed() {
