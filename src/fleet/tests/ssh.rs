@@ -13,36 +13,18 @@ use ringrift_config::{Host, HostsFile};
 use ringrift_fleet::{Fault, HostKeys, Ssh};
 use tempfile::TempDir;
 
-/// Takes the options apart as ssh(1) does, notes them, and acts by the address.
-const PROGRAM: &str = r#"#!/bin/sh
-here=$(dirname "$0")
-echo "$*" >> "$here/log"
-while [ $# -gt 0 ]; do
-  case $1 in
-    -o | -p | -i | -l) shift 2 ;;
-    --) shift; break ;;
-    *) shift ;;
-  esac
-done
-case $1 in
-  hang) exec sleep 600 ;;
+/// What it does at addresses where ssh itself does not fail.
+const PROGRAM: &str = concat!(
+    include_str!("fake/ssh"),
+    r#"case $1 in
   half) echo 'Welcome!'; exec sleep 600 ;;
-  timeout) echo "ssh: connect to host $1 port 22: Connection timed out" >&2; exit 255 ;;
-  refused) echo "ssh: connect to host $1 port 22: Connection refused" >&2; exit 255 ;;
-  changed) printf '@@@\n@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @\nHost key verification failed.\n' >&2; exit 255 ;;
-  unknown) echo 'Host key verification failed.' >&2; exit 255 ;;
-  denied) echo "Warning: Identity file x not accessible: No such file or directory." >&2
-    echo "op@$1: Permission denied (publickey)." >&2; exit 255 ;;
-  unprotected) echo '@ WARNING: UNPROTECTED PRIVATE KEY FILE! @' >&2; echo 'Permission denied (publickey).' >&2; exit 255 ;;
-  unresolved) echo "ssh: Could not resolve hostname $1: Name or service not known" >&2; exit 255 ;;
-  noroute) echo "ssh: connect to host $1 port 22: No route to host" >&2; exit 255 ;;
-  closed) echo 'kex_exchange_identification: Connection closed by remote host' >&2; exit 255 ;;
   nologin) echo 'This account is not available.' >&2; exit 1 ;;
   chatty) printf 'a login script says this, and no end of line' ;;
   lost) sh -c "$2"; echo 'client_loop: send disconnect: Broken pipe' >&2; exit 255 ;;
 esac
 exec sh -c "$2"
-"#;
+"#
+);
 
 struct Place {
     dir: TempDir,
@@ -144,11 +126,7 @@ async fn both_endpoints_are_tried_and_the_one_that_answers_is_remembered() {
     let place = Place::new();
     let ssh = place.ssh();
     let host = host("tailscale_ip: 100.64.0.9, ssh_host: box.example, ssh_port: 2222");
-    fs::write(
-        place.program(),
-        PROGRAM.replace("  hang)", "  100.64.0.9) echo 'ssh: connect: No route to host' >&2; exit 255 ;;\n  hang)"),
-    )
-    .unwrap();
+    fs::write(place.program(), PROGRAM.replace("  noroute)", "  100.64.0.9 | noroute)")).unwrap();
     assert_eq!(ssh.run(&host, "echo here").await.unwrap().out, "here\n");
     assert_eq!(ssh.run(&host, "echo again").await.unwrap().out, "again\n");
     let log = place.log();

@@ -19,24 +19,10 @@ use crate::{
 };
 
 /// Says what a node says that is so. `here` runs the script on this machine, in a home of its own.
-const PROGRAM: &str = r#"#!/bin/sh
-here=$(dirname "$0")
-while [ $# -gt 0 ]; do
-  case $1 in
-    -o | -p | -i | -l) shift 2 ;;
-    --) shift; break ;;
-    *) shift ;;
-  esac
-done
-echo "$1" >> "$here/asked"
-mark() { echo ringrift-logged-in; }
+const PROGRAM: &str = concat!(
+    include_str!("../../../../fleet/tests/fake/ssh"),
+    r#"mark() { echo ringrift-logged-in; }
 case $1 in
-  hang*) exec sleep 600 ;;
-  timeout) echo "ssh: connect to host $1 port 22: Connection timed out" >&2; exit 255 ;;
-  refused) echo "ssh: connect to host $1 port 22: Connection refused" >&2; exit 255 ;;
-  changed) printf '@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @\nHost key verification failed.\n' >&2; exit 255 ;;
-  unknown) echo 'Host key verification failed.' >&2; exit 255 ;;
-  denied) echo "op@$1: Permission denied (publickey)." >&2; exit 255 ;;
   runs*) mark; printf 'init=systemd\nLoadState=loaded\nActiveState=active\nMainPID=77\nadvertise=10.0.0.7\n' ;;
   stopped) mark
     case $2 in
@@ -54,7 +40,8 @@ case $1 in
     esac ;;
   here) mkdir -p "$here/node" && HOME=$here/node exec sh -c "$2" ;;
 esac
-"#;
+"#
+);
 
 /// A folder with that `ssh`, a hosts file, and a home.
 pub(crate) struct Place {
