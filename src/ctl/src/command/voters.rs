@@ -35,11 +35,11 @@ fn render(report: &VotersReport, paint: Paint) -> String {
         report.voters.len(),
         report.quorum_size
     );
-    let _ = writeln!(
-        text,
-        "Term: {}, committed up to {}, these voters since {}",
-        report.term, report.committed, report.config_index
-    );
+    let voters = match report.config_index {
+        0 => "voters as founded".to_owned(),
+        index => format!("these voters since {index}"),
+    };
+    let _ = writeln!(text, "Term: {}, committed up to {}, {voters}", report.term, report.committed);
     if !report.pending.is_empty() {
         let _ = writeln!(
             text,

@@ -143,7 +143,8 @@ async fn whoever_waits_learns_how_a_job_ended() {
         .await;
         let ran = run(&fake, &["jobs", "submit", "selfplay", "--config", "hex8_2p", "--wait"]).await;
         assert_eq!(ran.code, Some(code), "{ran:?}");
-        assert!(ran.out.contains(&format!("selfplay-a is {status}")), "{ran:?}");
+        // One line: what was said of the job on the way is on standard error.
+        assert!(ran.out.starts_with(&format!("selfplay-a is {status}")) && ran.out.lines().count() == 1, "{ran:?}");
         assert!(ran.err.contains("selfplay-a is running on gpu-3"), "{ran:?}");
     }
 }

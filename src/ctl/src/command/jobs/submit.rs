@@ -89,15 +89,15 @@ pub(super) async fn run(context: &Context, args: SubmitArgs) -> Result<Report, F
     };
     let client = context.client(None)?;
     let submitted: Fetched<JobSubmitted> = client.post_json("/api/jobs/submit", &request).await?;
-    let text = format!("{}: {}\n", submitted.typed.job_id, submitted.typed.message);
     if !args.wait {
+        let text = format!("{}: {}\n", submitted.typed.job_id, submitted.typed.message);
         return Ok(Report::ok(text, submitted.raw));
     }
     let id = submitted.typed.job_id;
     let over = at_most(args.wait_limit, until_over(context, &client, &id), |why| left(&id, why)).await?;
     let job = over.job;
     let how = job.ending.as_ref().map(ending).unwrap_or_default();
-    let text = format!("{text}{id} is {}{}{how}\n", job.status, if how.is_empty() { "" } else { ": it " });
+    let text = format!("{id} is {}{}{how}\n", job.status, if how.is_empty() { "" } else { ": it " });
     let exit = if job.status == JobStatus::Completed { Exit::Ok } else { Exit::Failed };
     Ok(Report::ok(text, json!(job)).exit(exit))
 }
