@@ -123,11 +123,13 @@ pub(crate) fn read(
         _ => followed.filter(|_| heard.as_ref().is_some_and(fresh)).map(|leader| leader.0.clone()),
     };
     let leads = metrics.state == ServerState::Leader;
+    let names = service.names();
     let matched = metrics.replication.iter().flatten();
     let answered = metrics.heartbeat.iter().flatten();
     RaftStatus {
         role,
         term,
+        cluster: names.newest.or(names.agreed).unwrap_or_default(),
         leader,
         voters: metrics.membership_config.voter_ids().map(|voter| voter.0).collect(),
         voter_config_index: metrics.membership_config.log_id().map_or(0, |id| id.index()),

@@ -27,6 +27,9 @@ pub struct RaftStatus {
     pub role: Role,
     /// The newest term that this node has seen.
     pub term: u64,
+    /// The cluster to which its log belongs: the newest name there, agreed on or not yet. Empty without any. After a restart
+    /// it is known before anything of the log is applied.
+    pub cluster: String,
     /// The leader, if it was heard of within the lease.
     pub leader: Option<NodeId>,
     /// The voters of the newest membership in the log, both sets together while it changes.

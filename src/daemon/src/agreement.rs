@@ -36,6 +36,9 @@ pub(crate) struct Leadership {
     pub(crate) leader: Option<NodeId>,
     /// How this node takes part.
     pub(crate) part: Part,
+    /// The cluster in which it does, by its log; one that does not vote names the cluster whose state it holds. Empty before it
+    /// knows any.
+    pub(crate) cluster: String,
     /// The replicated voters; before anything is agreed, empty.
     pub(crate) voters: Vec<NodeId>,
     /// Time since the leader was last heard of, directly or through a voter. `None` without a leader.
@@ -156,6 +159,7 @@ impl Agreement {
             leader_age: leader.as_ref().and(stale),
             leader,
             part,
+            cluster: self.follower.agreed().cluster_id.clone(),
             voters: status.voters.into_iter().collect(),
             applied: status.applied,
             stale,
@@ -179,6 +183,7 @@ impl Agreement {
             leader_age: leader.as_ref().map(|_| age.unwrap_or_default()),
             leader,
             part,
+            cluster: status.cluster.clone(),
             voters: status.voters.iter().cloned().collect(),
             applied: agreed.index,
             stale: age,

@@ -26,7 +26,7 @@ pub(crate) struct NodeFacts {
     pub(crate) term: u64,
     /// `leader`, `follower`, `candidate`, `learner` or `worker`.
     pub(crate) role: String,
-    /// Name of the cluster whose state it holds, generation included; empty before it knows any.
+    /// Name of the cluster to which its log belongs, or whose state it holds; generation included, empty before it knows any.
     pub(crate) cluster_id: String,
     /// It cannot be dialled; it keeps links to `relay_via`.
     pub(crate) dials_out_only: bool,

@@ -68,6 +68,7 @@ struct Seen {
     leader: Option<NodeId>,
     term: u64,
     part: Part,
+    cluster: String,
     applied: u64,
     voters: Vec<NodeId>,
 }
@@ -79,6 +80,7 @@ impl Seen {
             leader: leadership.leader,
             term: leadership.term,
             part: leadership.part,
+            cluster: leadership.cluster,
             applied: leadership.applied,
             voters: leadership.voters,
         }
@@ -114,7 +116,7 @@ fn facts(shared: &Shared, seen: &Seen, with_load: bool) -> NodeFacts {
     facts.leader.clone_from(&seen.leader);
     facts.term = seen.term;
     seen.part.as_str().clone_into(&mut facts.role);
-    facts.cluster_id.clone_from(&shared.agreement.agreed().cluster_id);
+    facts.cluster_id.clone_from(&seen.cluster);
     match &shared.models {
         Ok(models) => facts.models = (*models.facts()).clone(),
         Err(why) => facts.models.trouble.clone_from(why),

@@ -52,6 +52,23 @@ async fn one_survivor_leads_a_new_cluster_with_the_old_state_and_the_old_voters_
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_voter_says_which_cluster_its_log_is_of_before_it_has_applied_anything() {
+    let mut cluster = Cluster::of("a b c").await;
+    let old = cluster.named().await;
+    for name in ["a", "b", "c"] {
+        cluster.crash(name).await;
+    }
+    // Alone it hears of nobody up to where the log is agreed on.
+    cluster.start("b", "a b c").await.unwrap();
+    assert_eq!(cluster.status("b").cluster, old);
+    let report = recover(&cluster.disk("a"), &id("a"), &set("a")).unwrap();
+    cluster.start("a", "a").await.unwrap();
+    assert_eq!(cluster.status("a").cluster, report.cluster_id, "the recovered one, from its first moment");
+    cluster.crash("a").await;
+    cluster.crash("b").await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn recovery_is_refused_where_it_makes_no_sense_and_changes_nothing() {
     let mut cluster = Cluster::of("a").await;
     cluster.any_leader().await;

@@ -62,10 +62,10 @@ impl Picture {
         self.members.get(node).and_then(|m| m.facts.as_ref()).map_or("", |facts| &facts.role)
     }
 
-    /// The name of the cluster whose state a node last said it holds; empty if it never did.
+    /// The name of the cluster to which a node last said it belongs; empty if it never did.
     pub(crate) fn cluster_id(&self, node: &NodeId) -> &str {
         if *node == self.node {
-            return &self.agreed.cluster_id;
+            return &self.leadership.cluster;
         }
         self.members.get(node).and_then(|m| m.facts.as_ref()).map_or("", |facts| &facts.cluster_id)
     }

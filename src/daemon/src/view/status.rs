@@ -76,7 +76,7 @@ fn nodes(picture: &Picture, own: &Node, peers: &BTreeMap<NodeId, PeerNode>) -> V
 pub(super) fn voter_health(picture: &Picture) -> VoterHealth {
     let status = picture.voters().iter().map(|voter| {
         let alive = picture.is_alive(voter);
-        let elsewhere = another_cluster(&picture.agreed.cluster_id, picture.cluster_id(voter));
+        let elsewhere = another_cluster(&picture.leadership.cluster, picture.cluster_id(voter));
         let votes = alive && elsewhere.is_none() && Part::votes(picture.role(voter));
         let detail = if *voter == picture.node {
             if votes { "this node" } else { "this node, which does not vote yet" }.to_owned()
