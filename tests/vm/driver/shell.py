@@ -3,6 +3,8 @@
 import base64
 import socket
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from .machine import MachineError, Overrun, Ran
@@ -60,7 +62,7 @@ class Shell:
     def send(self, script: str) -> None:
         """Starts a bash script."""
         self._number += 1
-        self._commands.sendall(b"run %d %s\n" % (self._number, base64.b64encode(script.encode())))
+        self._send(b"run %d %s\n" % (self._number, base64.b64encode(script.encode())))
 
     def answer(self, timeout: float | None) -> Ran:
         """What the last script left. Raises TimeoutError when it still runs after so many seconds."""
@@ -70,15 +72,19 @@ class Shell:
     def send_file(self, file: Path) -> None:
         """Sends a file's content to FILES_PORT, where a script waits for it."""
         self._files.settimeout(SILENCE_SECONDS)
-        with open(file, "rb") as content:
+        with open(file, "rb") as content, telling_its_end():
             self._files.sendfile(content)
 
     def close(self) -> None:
         self._commands.close()
         self._files.close()
 
+    def _send(self, line: bytes) -> None:
+        with telling_its_end():
+            self._commands.sendall(line)
+
     def _kill(self) -> None:
-        self._commands.sendall(b"kill %d\n" % self._number)
+        self._send(b"kill %d\n" % self._number)
         until = deadline(SILENCE_SECONDS)
         try:
             # Its own answer may have been quicker.
@@ -100,15 +106,22 @@ class Shell:
             if left is not None and left <= 0:
                 raise TimeoutError
             self._commands.settimeout(left)
-            try:
+            with telling_its_end():
                 received = self._commands.recv(1 << 16)
-            except ConnectionResetError:
-                received = b""
-            if not received:
-                raise MachineError("the machine has ended by itself; its console says why")
+                if not received:
+                    raise ConnectionResetError
             self._received += received
         line, _, self._received = self._received.partition(b"\n")
         return line
+
+
+@contextmanager
+def telling_its_end() -> Iterator[None]:
+    """Turns what a closed port gives into a MachineError: QEMU closes it only when it ends."""
+    try:
+        yield
+    except (BrokenPipeError, ConnectionResetError):
+        raise MachineError("the machine has ended by itself; its console says why") from None
 
 
 def deadline(seconds: float | None) -> float | None:
