@@ -55,9 +55,20 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
-    pub(crate) fn told(&mut self, sha256: Digest) {
+    fn told(&mut self, sha256: Digest) {
         self.told.insert(sha256);
         self.active = Instant::now();
+    }
+
+    /// Tells that a chunk is here; the first time all that is here of the blob, with its length, because a peer that does not want
+    /// the blob yet can keep nothing else.
+    pub(crate) fn announce(&mut self, which: ChunkId, have: &ChunkSet) {
+        if self.told.contains(&which.sha256) {
+            self.told(which.sha256);
+            self.handle.outbox.announce(which);
+        } else {
+            self.tell(which.sha256, have);
+        }
     }
 
     pub(crate) fn refuse(&mut self, which: ChunkId, busy: bool) {

@@ -260,9 +260,8 @@ impl Task {
                 }
             }
             Output::Announce { peer, sha256, chunk } => {
-                if let Some(peer) = self.peers.get_mut(&peer) {
-                    peer.told(sha256);
-                    peer.handle.outbox.announce(ChunkId { sha256, chunk });
+                if let (Some(peer), Some(have)) = (self.peers.get_mut(&peer), self.planner.have(&sha256)) {
+                    peer.announce(ChunkId { sha256, chunk }, have);
                 }
             }
             Output::Serve { peer, sha256, chunk } => self.serve(&peer, ChunkId { sha256, chunk }),

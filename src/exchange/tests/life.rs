@@ -8,17 +8,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use common::actor::{Actor, part};
-use common::{LONG, Net, Node, config, id, members, noise, store_at};
-use ringrift_blob::{Blob, BlobHasher, CHUNK};
+use common::{LONG, Net, Node, blob, config, id, members, noise, store_at};
+use ringrift_blob::CHUNK;
 use ringrift_exchange::wire::{Farewell, Frame, Next};
 use ringrift_exchange::{ExchangeEvent, FetchState, Rates};
 use tokio::time::timeout;
-
-fn blob(bytes: &[u8]) -> Blob {
-    let mut hasher = BlobHasher::new(CHUNK);
-    hasher.update(bytes);
-    hasher.finish()
-}
 
 fn files_under(folder: &std::path::Path) -> usize {
     std::fs::read_dir(folder).unwrap().count()
@@ -28,7 +22,7 @@ fn files_under(folder: &std::path::Path) -> usize {
 async fn a_restarted_node_goes_on_where_it_was() {
     let net = Arc::new(Net::default());
     let bytes = noise(8 << 20, 2);
-    let wanted = blob(&bytes);
+    let wanted = blob(&bytes, CHUNK);
     let first = Node::start(&net, config("m"));
     first.engine.set_wanted(vec![wanted.clone()]);
     let mut actor = Actor::greet(net.connect(&id("x"), &id("m")).unwrap(), id("x")).await;
@@ -85,7 +79,7 @@ async fn a_superseded_promotion_is_forgotten_everywhere() {
     let net = Arc::new(Net::default());
     let node = Node::start(&net, config("m"));
     let (old, new) = (noise(4 << 20, 4), noise(1 << 20, 5));
-    let (before, after) = (blob(&old), blob(&new));
+    let (before, after) = (blob(&old, CHUNK), blob(&new, CHUNK));
     node.engine.set_wanted(vec![before.clone()]);
     let mut actor = Actor::greet(net.connect(&id("x"), &id("m")).unwrap(), id("x")).await;
     actor.has_all(&before).await;
@@ -225,7 +219,7 @@ async fn a_node_that_stops_says_goodbye() {
     let net = Arc::new(Net::default());
     let node = Node::start(&net, config("m"));
     let actor = Actor::greet(net.connect(&id("x"), &id("m")).unwrap(), id("x")).await;
-    node.engine.set_wanted(vec![blob(&[1; 100])]);
+    node.engine.set_wanted(vec![blob(&[1; 100], CHUNK)]);
     node.until("open", |now| now.first().is_some_and(|one| one.state == FetchState::Fetching)).await;
     let (last, ()) = tokio::join!(actor.until_closed(), async {
         node.stop.cancel();
@@ -299,4 +293,27 @@ async fn full_disk() {
     node.engine.ended().await;
     drop(node);
     let _ = Command::new("umount").arg("--lazy").arg(path).status();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_peer_got_before_it_was_wanted_here_is_known_here() {
+    let net = Arc::new(Net::default());
+    let bytes = noise(1 << 20, 9);
+    let wanted = blob(&bytes, CHUNK);
+    let everybody = members(&["early", "late", "source"]);
+    let (early, late) = (Node::start(&net, config("early")), Node::start(&net, config("late")));
+    early.engine.set_wanted(vec![wanted.clone()]);
+    early.engine.set_members(everybody.clone());
+    late.engine.set_members(everybody.clone());
+    // In virtual time: both are connected, and have nothing that they could tell.
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let source = Node::start(&net, config("source"));
+    source.ingest(&bytes);
+    source.engine.set_wanted(vec![wanted.clone()]);
+    source.engine.set_members(everybody);
+    early.has(wanted.sha256).await;
+    source.die().await;
+    late.engine.set_wanted(vec![wanted.clone()]);
+    late.has(wanted.sha256).await;
+    assert_eq!(late.bytes(&wanted.sha256), bytes);
 }

@@ -9,15 +9,15 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use ringrift_blob::{Blob, Digest};
+use ringrift_blob::{Blob, BlobHasher, Digest};
 use ringrift_config::NodeId;
 use ringrift_exchange::{BoxedStream, Dialer, Engine, EngineConfig, ExchangeEvent, FetchState, Progress};
 use ringrift_store::{Store, StoreConfig};
 use tempfile::TempDir;
-use tokio::io::{DuplexStream, copy_bidirectional, duplex};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, copy_bidirectional, duplex, split};
 use tokio::sync::broadcast;
 use tokio::task::AbortHandle;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 /// Longer than anything here takes.
@@ -35,17 +35,67 @@ pub struct Net {
     pub dials: Mutex<Vec<(NodeId, NodeId)>>,
     /// Those that nobody can dial.
     pub hidden: Mutex<BTreeSet<NodeId>>,
+    limits: Mutex<BTreeMap<NodeId, Arc<Uplink>>>,
+}
+
+/// What a node sends passes one after the other.
+struct Uplink {
+    bytes_per_second: u64,
+    busy: tokio::sync::Mutex<()>,
+    /// Nothing comes or goes before.
+    frozen_until: Mutex<Instant>,
+}
+
+impl Uplink {
+    async fn thawed(&self) {
+        let until = *self.frozen_until.lock().unwrap();
+        sleep_until(until).await;
+    }
+
+    /// Carries bytes over this link until an end closes.
+    async fn carry(&self, to: &Self, mut read: impl AsyncRead + Unpin, mut write: impl AsyncWrite + Unpin) {
+        let mut buffer = vec![0; 16 << 10];
+        while let Ok(length @ 1..) = read.read(&mut buffer).await {
+            {
+                let _turn = self.busy.lock().await;
+                sleep(Duration::from_micros(length as u64 * 1_000_000 / self.bytes_per_second)).await;
+            }
+            self.thawed().await;
+            to.thawed().await;
+            if write.write_all(&buffer[..length]).await.is_err() {
+                break;
+            }
+        }
+        let _ = write.shutdown().await;
+    }
 }
 
 impl Net {
     /// Ends all streams of a node without a goodbye, and lets nobody reach it.
     pub fn cut(&self, node: &NodeId) {
         self.nodes.lock().unwrap().remove(node);
+        self.break_all(node);
+    }
+
+    /// Ends all streams of a node without a goodbye.
+    pub fn break_all(&self, node: &NodeId) {
         for (from, to, stream) in self.streams.lock().unwrap().iter() {
             if from == node || to == node {
                 stream.abort();
             }
         }
+    }
+
+    /// Gives a node a rate at which it sends over streams that begin later. All nodes or none must have one.
+    pub fn limit(&self, node: &NodeId, bytes_per_second: u64) {
+        let frozen_until = Mutex::new(Instant::now());
+        let link = Uplink { bytes_per_second, busy: tokio::sync::Mutex::default(), frozen_until };
+        self.limits.lock().unwrap().insert(node.clone(), Arc::new(link));
+    }
+
+    /// Lets nothing through to and from a node with a rate, for a while.
+    pub fn freeze(&self, node: &NodeId, lasts: Duration) {
+        *self.limits.lock().unwrap()[node].frozen_until.lock().unwrap() = Instant::now() + lasts;
     }
 
     /// Returns when no stream is open.
@@ -67,8 +117,16 @@ impl Net {
         }
         let engine = self.nodes.lock().unwrap().get(to).cloned().ok_or("no such node")?;
         let ((near, mut a), (mut b, far)) = (duplex(64 << 10), duplex(64 << 10));
+        let limits = self.limits.lock().unwrap();
+        let links = limits.get(from).cloned().zip(limits.get(to).cloned());
+        drop(limits);
         let carrier = tokio::spawn(async move {
-            let _ = copy_bidirectional(&mut a, &mut b).await;
+            if let Some((near, far)) = links {
+                let ((a_read, a_write), (b_read, b_write)) = (split(a), split(b));
+                tokio::join!(near.carry(&far, a_read, b_write), far.carry(&near, b_read, a_write));
+            } else {
+                let _ = copy_bidirectional(&mut a, &mut b).await;
+            }
         });
         self.streams.lock().unwrap().push((from.clone(), to.clone(), carrier.abort_handle()));
         engine.accept(from.clone(), far);
@@ -187,6 +245,13 @@ impl Node {
         self.engine.ended().await;
         self.folder
     }
+}
+
+/// What a file with these bytes is called.
+pub fn blob(bytes: &[u8], chunk: u32) -> Blob {
+    let mut hasher = BlobHasher::new(chunk);
+    hasher.update(bytes);
+    hasher.finish()
 }
 
 /// Bytes that do not repeat.
