@@ -157,15 +157,17 @@ def the_advice_can_be_copied_word_for_word(program, directory):
     dev = Dev(program, "--dir", directory)
     dev.wait_for("Ctrl-C stops the cluster.")
     leader = status("127.0.0.1")["leader_id"]
-    command = re.search(r"^  (kill -9 [0-9]+) ", dev.text(), re.MULTILINE)
-    assert command, dev.text()
-    subprocess.run(command[1], shell=True, check=True)
+    of_leader, of_worker = re.findall(r"^  (kill -9 [0-9]+) +# (.*)'s process", dev.text(), re.MULTILINE)
+    assert of_leader[1] == "the leader", dev.text()
+    subprocess.run(of_leader[0], shell=True, check=True)
     dev.wait_for(f"{leader} was killed by signal 9")
     others = [f"127.0.0.{i}" for i in range(1, 6) if f"node-{i}" != leader]
     deadline = time.monotonic() + PATIENCE
     while (now := status(others[0])["leader_id"]) in (None, leader):
         assert time.monotonic() < deadline, now
         time.sleep(0.1)
+    subprocess.run(of_worker[0], shell=True, check=True)
+    dev.wait_for(f"{of_worker[1]} is started again; it adopts the jobs that run on")
     assert dev.interrupt() == 0, dev.text()
     assert leftovers(program) == []
 

@@ -284,7 +284,7 @@ async fn a_node_says_what_it_runs_and_why_it_takes_no_more() {
                 started_at: NOW,
                 runtime_seconds: 61.4,
                 gpus: vec![0, 1],
-                limits: Limits::default(),
+                limits: Limits { memory_max: Some(Bytes(8 << 30)), ..Limits::default() },
                 usage: Usage {
                     cpu_ms: Some(59_000),
                     memory: Some(1 << 30),

@@ -181,8 +181,22 @@ fn advice(layout: &Layout, cluster: &Cluster, status: &Status) -> String {
         let _ = writeln!(text, "  ringriftctl --token-file {} leader transfer", token.display());
         let _ = writeln!(text, "  kill -9 {pid}   # the leader's process: another voter takes over, and it comes back");
     }
+    if let Some((worker, pid)) = worker(layout, cluster, leader) {
+        let _ = writeln!(text, "  ringriftctl jobs here {worker}");
+        let _ = writeln!(
+            text,
+            "  kill -9 {pid}   # {worker}'s process: its jobs run on, and it adopts them when it comes back"
+        );
+    }
     text.push_str("\nCtrl-C stops the cluster.\n");
     text
+}
+
+/// A node that runs jobs, with its process. Workers first: what happens to a leader is another thing to see.
+fn worker<'a>(layout: &'a Layout, cluster: &Cluster, leader: Option<&NodeId>) -> Option<(&'a NodeId, u32)> {
+    let others = || layout.nodes().map(|(node, _)| node).filter(|node| Some(*node) != leader);
+    let node = others().find(|node| !layout.is_voter(node)).or_else(|| others().next())?;
+    Some((node, cluster.pid(node)?))
 }
 
 /// The last line of a file that is not empty.

@@ -5,6 +5,7 @@ use ringrift_api::{LocalJob, NodeJobs};
 use ringrift_config::NodeId;
 use ringrift_job::ClassName;
 
+use super::values::limits_text;
 use crate::{
     bytes::bytes,
     context::{Context, Fetched},
@@ -64,6 +65,7 @@ fn table(jobs: &[LocalJob], context: &Context) -> String {
         right("PEAK"),
         right("TASKS"),
         left("GPUS"),
+        left("LIMITS"),
     ]);
     let size = |bytes_used: Option<u64>| bytes_used.map_or_else(|| "-".to_owned(), bytes);
     for job in jobs {
@@ -80,6 +82,7 @@ fn table(jobs: &[LocalJob], context: &Context) -> String {
             size(job.usage.memory_peak).into(),
             job.usage.tasks.map_or_else(|| "-".to_owned(), |tasks| tasks.to_string()).into(),
             if gpus.is_empty() { "-".to_owned() } else { gpus }.into(),
+            limits_text(&job.limits).into(),
         ]);
     }
     table.render(context.paint)

@@ -43,7 +43,8 @@ fn text(shown: &JobShown, paint: Paint) -> String {
     line("Node:", job.claimed_by.as_deref().unwrap_or_default());
     line("GPUs:", &job.gpus.iter().map(u32::to_string).collect::<Vec<_>>().join(", "));
     line("Values:", &values(job));
-    line("Limits:", &limits_text(&job.limits));
+    // Which are in force there `jobs here NODE` says.
+    line("Limits:", &format!("those of its class; of its own {}", limits_text(&job.limits)));
     line("Attempt:", &format!("{} of {}", job.attempts, job.max_attempts));
     line("Priority:", &job.priority.to_string());
     line("After:", &job.depends_on.iter().map(JobId::as_str).collect::<Vec<_>>().join(", "));
