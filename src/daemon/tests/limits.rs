@@ -38,14 +38,19 @@ async fn single(extra: &[&str]) -> (Cluster, IpAddr) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_head_that_does_not_come_in_time_or_is_too_large_costs_the_connection_and_nobody_else_anything() {
-    let (_cluster, ip) = single(&["--header-timeout", "1s"]).await;
+    let (cluster, ip) = single(&["--header-timeout", "1s"]).await;
     let began = Instant::now();
     let mut slow = connect(ip).await;
     slow.write_all(b"GET /status HTTP/1.1\r\nhost:").await.unwrap();
     let mut mute = connect(ip).await;
-    let mut quick = connect(ip).await;
-    quick.write_all(STATUS).await.unwrap();
-    assert!(rest(&mut quick).await.starts_with("HTTP/1.1 200"));
+    // More than once: where others build, a second may be short for an honest head as well.
+    cluster
+        .until("an answer to a quick one", async || {
+            let mut quick = connect(ip).await;
+            quick.write_all(STATUS).await.ok()?;
+            rest(&mut quick).await.starts_with("HTTP/1.1 200").then_some(())
+        })
+        .await;
     // Whatever it is told, it is told nothing of the status.
     assert!(!rest(&mut slow).await.contains("node_id"));
     assert_eq!(rest(&mut mute).await, "");
