@@ -6,18 +6,18 @@ use ringrift_fleet::Line;
 use ringrift_job::JobId;
 use tokio::time::{Instant, sleep};
 
-use super::leads;
 use crate::{command::status, context::Context, failure::Failure};
 
-/// Knows whether a node that was restarted is back: it runs anew, has caught up, and has its jobs.
+/// Knows whether a node is back after something was done to it: it runs, anew if it was restarted, has caught up, and has its
+/// jobs.
 #[derive(Debug)]
-pub(super) struct Back {
+pub(crate) struct Back {
     client: Client,
     own: NodeId,
     voters: Vec<NodeId>,
 }
 
-/// How a node was before it was restarted.
+/// How a node was before something was done to it.
 #[derive(Debug)]
 pub(super) struct Before {
     /// Index up to which everything was agreed.
@@ -34,12 +34,12 @@ const ELECTION: Duration = Duration::from_mins(1);
 const CURRENT: f64 = 3.0;
 
 impl Back {
-    pub(super) fn new(context: &Context, status: &Status) -> Result<Self, Failure> {
+    pub(crate) fn new(context: &Context, status: &Status) -> Result<Self, Failure> {
         let (own, voters) = (status.node_id.clone(), status.voter_node_ids.clone());
         Ok(Self { client: context.client(None)?, own, voters })
     }
 
-    /// To be asked before the restart.
+    /// To be asked before something is done.
     pub(super) async fn before(&self, node: &NodeId) -> Before {
         let status = self.client.get_json::<Status>(status::PATH).await;
         let jobs = self.client_of(node).jobs_here().await;
@@ -51,17 +51,18 @@ impl Back {
         }
     }
 
-    /// Waits until it is back; for how long, the caller says. The sentence is why it waits.
+    /// Waits until it is back, with a daemon that began after `anew`, if one was asked for then; for how long, the caller says.
+    /// The sentence is why it waits.
     pub(super) async fn wait(
         &self,
         node: &NodeId,
         before: Before,
-        asked: Instant,
+        anew: Option<Instant>,
         line: &Line<'_>,
     ) -> Result<(), String> {
         let said = Cell::new(Instant::now());
         loop {
-            let missing = match self.missing(node, &before, asked).await {
+            let missing = match self.missing(node, &before, anew).await {
                 Ok(None) => return Ok(()),
                 Ok(Some(missing)) => missing,
                 Err(error) if error.is_passing() => format!("it is not reached: {error}"),
@@ -77,9 +78,14 @@ impl Back {
     }
 
     /// What it lacks.
-    async fn missing(&self, node: &NodeId, before: &Before, asked: Instant) -> Result<Option<String>, ClientError> {
+    async fn missing(
+        &self,
+        node: &NodeId,
+        before: &Before,
+        anew: Option<Instant>,
+    ) -> Result<Option<String>, ClientError> {
         let status: Status = self.client_of(node).get_json(status::PATH).await?;
-        if status.uptime_seconds > asked.elapsed().as_secs_f64() {
+        if anew.is_some_and(|anew| status.uptime_seconds > anew.elapsed().as_secs_f64()) {
             return Ok(Some("its old daemon still answers".to_owned()));
         }
         if status.leader_id.is_none() {
@@ -147,7 +153,7 @@ impl Back {
                 Err(error) => return Err(format!("the leadership was not handed over: {error}")),
             };
             match self.client.get_json::<Status>(status::PATH).await {
-                Ok(status) if status.leader_id.is_some() && !leads(&status, node) => return Ok(()),
+                Ok(status) if status.leader_id.is_some() && status.leader_id.as_ref() != Some(node) => return Ok(()),
                 _ if began.elapsed() > ELECTION => return Err(format!("the leadership was not handed over: {why}")),
                 _ => sleep(POLL).await,
             }
