@@ -18,6 +18,7 @@ pub(super) struct Package {
     pub(super) version: String,
     pub(super) architecture: String,
     bytes: Vec<u8>,
+    digest: Digest,
 }
 
 /// Where the node keeps packages: the new one, and the one to go back to. Root's alone, since root installs what lies there.
@@ -59,7 +60,7 @@ pack() {
     dpkg-query -s "$1" | awk '/^Conffiles:/ { skip = 1; next } /^[^ ]/ { skip = 0 } !skip && !/^Status: /' > "$tree/DEBIAN/control" &&
     for part in conffiles md5sums preinst postinst prerm postrm triggers; do
       [ ! -e "/var/lib/dpkg/info/$1.$part" ] || cp -p "/var/lib/dpkg/info/$1.$part" "$tree/DEBIAN/"
-    done && dpkg-deb --root-owner-group -Zgzip --build "$tree" "$keep/packed" > /dev/null && mv "$keep/packed" "$file"
+    done && dpkg-deb --root-owner-group -Zgzip -z1 --build "$tree" "$keep/packed" > /dev/null && mv "$keep/packed" "$file"
   packed=$?
   rm -rf "$tree"
   return $packed
@@ -95,6 +96,7 @@ impl Package {
             version: (*version).to_owned(),
             architecture: (*architecture).to_owned(),
             path: path.to_owned(),
+            digest: Digest::of(&bytes),
             bytes,
         })
     }
@@ -115,7 +117,7 @@ impl Package {
              is=\"$(dpkg-deb -f \"$new\" Package) $(dpkg-deb -f \"$new\" Version)\"\n\
              [ \"$is\" = {expected} ] || {{ rm \"$new\"; echo \"the file is $is, and is named otherwise\" >&2; exit 1; }}\n",
             version = quoted(&self.version),
-            digest = quoted(&format!("{} ", Digest::of(&self.bytes))),
+            digest = quoted(&format!("{} ", self.digest)),
             expected = quoted(&format!("{} {}", self.name, self.version)),
         );
         ran_well(ssh.run_fed(host, &as_root(&upload), &self.bytes).await)?;

@@ -27,6 +27,8 @@ if [ -d /run/systemd/system ]; then pid=$(systemctl show "$unit" -p MainPID --va
 exe=
 [ "${pid:-0}" = 0 ] || exe=$(readlink "/proc/$pid/exe" 2>/dev/null)
 exe=${exe% (deleted)}
+# Of a daemon that starts again and again the process may not be the daemon yet.
+case ${exe##*/} in *ringrift-p2p*) ;; *) exe= ;; esac
 # Where the daemon does not run, or is not ours to look at.
 [ -n "$exe" ] || exe=$(command -v ringrift-p2p)
 if [ -e /etc/NIXOS ]; then
