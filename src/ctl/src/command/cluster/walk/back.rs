@@ -1,4 +1,4 @@
-use std::{cell::Cell, time::Duration};
+use std::{cell::Cell, collections::BTreeSet, time::Duration};
 
 use ringrift_api::{Client, ClientError, JobList, LeaderTransferred, Liveness, Status, TransferRequest, VotersReport};
 use ringrift_config::NodeId;
@@ -104,6 +104,11 @@ impl Back {
                 let behind = voter.lag.map(|lag| format!(", {lag} entries behind")).unwrap_or_default();
                 return Ok(Some(format!("it has not caught up{behind}")));
             }
+            if let Some(leader) = &report.leader_id
+                && !self.voting(leader).await?.contains(node)
+            {
+                return Ok(Some(format!("{leader} does not count its vote yet")));
+            }
         }
         if status.state_index < before.committed || status.state_age_seconds.is_none_or(|age| age > CURRENT) {
             return Ok(Some(format!("it has not caught up: at {} of {}", status.state_index, before.committed)));
@@ -124,13 +129,16 @@ impl Back {
         Ok(open.jobs.iter().any(|open| open.job_id == *job))
     }
 
-    /// Who votes, as the leader sees it: asked until one answers.
+    /// Who votes, as the leader sees it: asked until one answers. Whoever is alive and does not vote is waited for as long as an
+    /// election takes, and is then no voter that anybody can count on.
     pub(super) async fn voters(&self) -> Result<VotersReport, String> {
         let began = Instant::now();
         loop {
-            let why = match self.client.get_json::<VotersReport>("/api/voters").await {
-                Ok(report) if report.leader_id.is_some() => return Ok(report),
-                Ok(_) => "there is no leader".to_owned(),
+            let why = match self.counted().await {
+                Ok(Some((report, silent))) if silent.is_empty() => return Ok(report),
+                Ok(Some((report, silent))) if began.elapsed() > ELECTION => return Ok(without(report, &silent)),
+                Ok(Some(_)) => "an alive voter does not vote".to_owned(),
+                Ok(None) => "there is no leader".to_owned(),
                 Err(error) if error.is_passing() => error.to_string(),
                 Err(error) => return Err(error.to_string()),
             };
@@ -139,6 +147,23 @@ impl Back {
             }
             sleep(POLL).await;
         }
+    }
+
+    /// The leader's report, and who in it is alive and does not vote; `None` without a leader.
+    async fn counted(&self) -> Result<Option<(VotersReport, Vec<NodeId>)>, ClientError> {
+        let report: VotersReport = self.client.get_json("/api/voters").await?;
+        let Some(leader) = &report.leader_id else { return Ok(None) };
+        let voting = self.voting(leader).await?;
+        let silent = report.voters.iter().filter(|voter| voter.alive && !voting.contains(&voter.node_id));
+        let silent = silent.map(|voter| voter.node_id.clone()).collect();
+        Ok(Some((report, silent)))
+    }
+
+    /// Whose votes the leader counts: a voter is alive for a moment, or with a new disk for long, before it votes.
+    async fn voting(&self, leader: &NodeId) -> Result<BTreeSet<NodeId>, ClientError> {
+        let status: Status = self.client_of(leader).get_json(status::PATH).await?;
+        let voters = status.voter_health.voter_status.into_iter();
+        Ok(voters.filter(|(_, voter)| voter.votes).map(|(id, _)| id).collect())
     }
 
     /// Hands the leadership to whoever is furthest, and waits until this node does not lead any more.
@@ -163,4 +188,13 @@ impl Back {
     fn client_of(&self, node: &NodeId) -> Client {
         if *node == self.own { self.client.clone() } else { self.client.through(node) }
     }
+}
+
+/// The same report, in which these are not alive.
+fn without(mut report: VotersReport, silent: &[NodeId]) -> VotersReport {
+    for voter in report.voters.iter_mut().filter(|voter| silent.contains(&voter.node_id)) {
+        voter.alive = false;
+        report.voters_alive = report.voters_alive.saturating_sub(1);
+    }
+    report
 }
