@@ -12,6 +12,7 @@ use crate::command::{
     data::DataCommand, db::DbCommand, doctor::DoctorArgs, events::EventsArgs, health_check::HealthCheckArgs,
     hosts::HostsCommand, jobs::JobsCommand, leader::LeaderCommand, logs::LogsArgs, man::ManArgs, models::ModelsCommand,
     monitor::MonitorArgs, nodes::NodesCommand, snapshot::SnapshotCommand, ssh::SshCommand, token::TokenCommand,
+    update::UpdateArgs,
 };
 
 /// Looks after a RingRift cluster: asks its daemons, ringrift-p2p, how they are, and tells them what to do.
@@ -258,6 +259,29 @@ Examples:
     )]
     Cluster(ClusterCommand),
 
+    /// Update the program on many nodes, a few at a time; jobs run on
+    ///
+    /// How a node is updated is found out on it, over SSH: a machine of NixOS by `nixos-rebuild switch --target-host` from --flake;
+    /// one whose daemon is of a Debian package by the package in --package, or by apt-get; and what else has a git checkout at its
+    /// ringrift_path by git, with its requirements.txt installed. --way says otherwise.
+    ///
+    /// Workers in batches, then the voters one by one, the leader last after it has handed the leadership over. Each step waits
+    /// until its nodes are back, have caught up and have found their jobs again. It stops at the first that is not, and before the
+    /// quorum would have none to spare. The same command goes on where it stopped: what a node has already is left alone.
+    ///
+    /// What each node had before is remembered on this machine, and --rollback goes back to it in the same order.
+    ///
+    /// Ends with 0 only when every node has its version and is well; with 1 if it stopped, or a node was left alone; with 3 if
+    /// all that is wrong is that nodes were not reached, or if no daemon answered at --api that could be asked about the others.
+    #[command(after_help = "\
+Examples:
+  ringriftctl update --package ringrift-p2p_0.2.0_amd64.deb --dry-run
+  ringriftctl update --package ringrift-p2p_0.2.0_amd64.deb --package ringrift-p2p_0.2.0_arm64.deb
+  ringriftctl update --flake . --role gpu_training --batch 2
+  ringriftctl update --way git --to v0.9.1 --node 'gpu-*'
+  ringriftctl update --rollback")]
+    Update(UpdateArgs),
+
     /// Make and check the way to every node by SSH
     #[command(
         subcommand,
@@ -348,10 +372,11 @@ Exit codes:
   1  failed or refused; health: the node is not well; hosts check: the file has errors;
      hosts add, remove: a step was not done; data: a file stayed that was to go;
      models: a file is wrong, or a node did not get it; db: a database or an archive is not right,
-     or was left as it was; cluster, ssh: a node is not as it should be
+     or was left as it was; cluster, ssh: a node is not as it should be;
+     update: it stopped, or left a node alone
   2  the command line makes no sense
   3  the daemon, or the node asked through it, was not reached or did not answer in time;
-     cluster, ssh: all that is wrong is that nodes were not reached
+     cluster, ssh, update: all that is wrong is that nodes were not reached
   4  the cluster token is missing or not accepted
   5  there is no leader, or the quorum is lost
 

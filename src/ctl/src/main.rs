@@ -9,6 +9,7 @@ mod context;
 mod exit;
 mod failure;
 mod fleet;
+mod kept;
 mod paint;
 mod progress;
 mod report;
@@ -53,6 +54,7 @@ async fn run(context: Context, command: Command) -> Result<Exit, Failure> {
         Command::Logs(args) => return command::logs::run(&context, args).await,
         Command::Daemons(args) => command::daemons::run(&context, &args).await?,
         Command::Doctor(args) => command::doctor::run(&context, &args).await?,
+        Command::Update(args) => command::update::run(&context, &args).await?,
         Command::Queue => command::queue::run(&context).await?,
         Command::Status(args) => command::status::run(&context, args.node.as_ref()).await?,
         Command::Nodes(args) => command::nodes::run(&context, args).await?,

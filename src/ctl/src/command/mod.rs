@@ -24,4 +24,5 @@ pub(crate) mod snapshot;
 pub(crate) mod ssh;
 pub(crate) mod status;
 pub(crate) mod token;
+pub(crate) mod update;
 pub(crate) mod voters;

@@ -1,5 +1,6 @@
 use std::{
     collections::HashMap,
+    ffi::OsString,
     io,
     path::{Path, PathBuf},
     process::Stdio,
@@ -111,10 +112,10 @@ impl Ssh {
     }
 
     /// The same with something to read on standard input.
-    pub async fn run_fed(&self, host: &Host, script: &str, input: &str) -> Result<Ran, Unreached> {
+    pub async fn run_fed(&self, host: &Host, script: &str, input: impl AsRef<[u8]>) -> Result<Ran, Unreached> {
         let (place, mut session) = self.begin(host, script).await?;
         let ran = async {
-            session.feed(input).await.map_err(|_| Fault::Lost)?;
+            session.feed(input.as_ref()).await.map_err(|_| Fault::Lost)?;
             session.finish().await
         };
         ran.await.map_err(|fault| {
@@ -141,10 +142,10 @@ impl Ssh {
         host: &Host,
         endpoint: &(String, u16),
         script: &str,
-        input: &str,
+        input: impl AsRef<[u8]>,
     ) -> Result<Ran, Fault> {
         let mut session = self.log_in(host, endpoint, script).await?;
-        session.feed(input).await.map_err(|_| Fault::Lost)?;
+        session.feed(input.as_ref()).await.map_err(|_| Fault::Lost)?;
         session.finish().await
     }
 
@@ -186,35 +187,56 @@ impl Ssh {
         }
     }
 
-    fn command(&self, host: &Host, (address, port): &(String, u16), script: &str) -> Command {
-        let mut command = Command::new(&self.program);
-        // Its words are understood here: in one language, and all of them.
-        command.env("LC_ALL", "C").args(["-T", "-o", "LogLevel=ERROR", "-o", "BatchMode=yes"]);
+    /// The endpoint of the host at which somebody was logged in last, or else its first, and ssh's options for it: what another
+    /// program that runs ssh itself needs to take the same way. Host keys are checked there too.
+    pub fn way(&self, host: &Host) -> ((String, u16), Vec<OsString>) {
+        let last = self.answered.lock().unwrap_or_else(PoisonError::into_inner).get(&host.id).copied();
+        let endpoint = host.ssh_endpoints().swap_remove(last.unwrap_or_default());
+        let mut options = self.options(host);
+        options.extend(["-p".into(), endpoint.1.to_string().into()]);
+        (endpoint, options)
+    }
+
+    fn options(&self, host: &Host) -> Vec<OsString> {
+        let mut options: Vec<OsString> = Vec::new();
+        let mut set = |option: &str| options.extend(["-o".into(), option.into()]);
+        set("LogLevel=ERROR");
+        set("BatchMode=yes");
         // A forwarding of `~/.ssh/config` that fails, or a dead connection, must not keep us.
-        command.args(["-o", "ClearAllForwardings=yes", "-o", "ServerAliveInterval=5", "-o", "ServerAliveCountMax=3"]);
-        command.arg("-o").arg(format!("ConnectTimeout={}", self.login.as_secs().max(1)));
+        set("ClearAllForwardings=yes");
+        set("ServerAliveInterval=5");
+        set("ServerAliveCountMax=3");
+        set(&format!("ConnectTimeout={}", self.login.as_secs().max(1)));
         let strict = match self.host_keys {
             HostKeys::Known => "yes",
             HostKeys::AcceptNew => "accept-new",
         };
-        command.arg("-o").arg(format!("StrictHostKeyChecking={strict}"));
-        match &self.control {
-            Some(folder) => {
-                command.args(["-o", "ControlMaster=auto", "-o", "ControlPersist=60", "-o"]);
-                command.arg(format!("ControlPath={}/%C", folder.display()));
-            }
-            None => {
-                command.args(["-o", "ControlMaster=no", "-o", "ControlPath=none"]);
-            }
+        set(&format!("StrictHostKeyChecking={strict}"));
+        if let Some(folder) = &self.control {
+            set("ControlMaster=auto");
+            set("ControlPersist=60");
+            set(&format!("ControlPath={}/%C", folder.display()));
+        } else {
+            set("ControlMaster=no");
+            set("ControlPath=none");
         }
         if let Some(key) = &self.only_key {
-            command.args(["-o", "IdentitiesOnly=yes", "-o", "IdentityAgent=none", "-i"]).arg(key);
+            set("IdentitiesOnly=yes");
+            set("IdentityAgent=none");
+            options.extend(["-i".into(), key.into()]);
         } else if let Some(key) = &host.ssh_key {
-            command.arg("-i").arg(key);
+            options.extend(["-i".into(), key.into()]);
         }
         for key in &self.more_keys {
-            command.arg("-i").arg(key);
+            options.extend(["-i".into(), key.into()]);
         }
+        options
+    }
+
+    fn command(&self, host: &Host, (address, port): &(String, u16), script: &str) -> Command {
+        let mut command = Command::new(&self.program);
+        // Its words are understood here: in one language, and all of them.
+        command.env("LC_ALL", "C").arg("-T").args(self.options(host));
         if let Some(user) = &host.ssh_user {
             command.arg("-l").arg(user);
         }
@@ -224,6 +246,14 @@ impl Ssh {
         command.process_group(0).kill_on_drop(true);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
+    }
+}
+
+impl Ran {
+    /// The last line that is not empty: of standard output, or where that is empty of standard error.
+    pub fn last_words(&self) -> &str {
+        let lines = self.err.lines().chain(self.out.lines());
+        lines.rev().map(str::trim).find(|line| !line.is_empty()).unwrap_or("it said nothing")
     }
 }
 
@@ -273,11 +303,12 @@ impl Session {
         }
     }
 
-    async fn feed(&mut self, input: &str) -> io::Result<()> {
-        match self.child.stdin.take() {
-            // Dropped at the end: the other side reads to the end of it.
-            Some(mut stdin) => stdin.write_all(input.as_bytes()).await,
-            None => Ok(()),
+    async fn feed(&mut self, input: &[u8]) -> io::Result<()> {
+        let Some(mut stdin) = self.child.stdin.take() else { return Ok(()) };
+        // Dropped at the end: the other side reads to the end of it. One that reads no further says at its own end why.
+        match stdin.write_all(input).await {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
+            _ => Ok(()),
         }
     }
 

@@ -12,18 +12,18 @@ use crate::{command::status, context::Context, failure::Failure};
 
 /// The daemon at `--api`, and what it knows of the others; or why it is not asked.
 #[derive(Debug)]
-pub(super) struct Api {
+pub(crate) struct Api {
     client: Client,
     known: BTreeMap<NodeId, Node>,
     own: Option<NodeId>,
-    pub(super) status: Option<Status>,
+    pub(crate) status: Option<Status>,
     /// Why it does not answer.
-    pub(super) unasked: Option<Failure>,
+    pub(crate) unasked: Option<Failure>,
 }
 
 impl Api {
     /// Asks for what it knows.
-    pub(super) async fn open(context: &Context) -> Result<Self, Failure> {
+    pub(crate) async fn open(context: &Context) -> Result<Self, Failure> {
         let client = context.client(None)?;
         Ok(match client.get_json::<Status>(status::PATH).await {
             Ok(status) => Self {
@@ -53,7 +53,7 @@ impl Api {
     }
 
     /// How it is: asked over the API, else over SSH.
-    pub(super) async fn state(&self, ssh: &Ssh, host: &Host, line: &Line<'_>) -> State {
+    pub(crate) async fn state(&self, ssh: &Ssh, host: &Host, line: &Line<'_>) -> State {
         line.says("asking its daemon");
         match self.ask(host).await {
             Some(running) => State::Running(running),
@@ -62,13 +62,13 @@ impl Api {
     }
 
     /// A sentence for people, where nobody could be asked.
-    pub(super) fn remark(&self) -> Option<String> {
+    pub(crate) fn remark(&self) -> Option<String> {
         self.unasked.as_ref().map(|failure| format!("note: {}; every node is asked over SSH\n", failure.message))
     }
 }
 
 /// Runs one of the scripts.
-pub(super) async fn over_ssh(ssh: &Ssh, host: &Host, line: &Line<'_>, script: &str) -> State {
+pub(crate) async fn over_ssh(ssh: &Ssh, host: &Host, line: &Line<'_>, script: &str) -> State {
     line.says("over SSH");
     match ssh.run(host, script).await {
         Ok(ran) => script::read(&ran),

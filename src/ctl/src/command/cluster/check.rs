@@ -9,7 +9,7 @@ use crate::{
     report::Report,
 };
 
-pub(super) async fn run(context: &Context, args: &FleetArgs) -> Result<Report, Failure> {
+pub(crate) async fn run(context: &Context, args: &FleetArgs) -> Result<Report, Failure> {
     let fleet = args.open(context)?;
     let api = Api::open(context).await?;
     let states = states(&fleet, &api, "checking").await;
@@ -18,7 +18,7 @@ pub(super) async fn run(context: &Context, args: &FleetArgs) -> Result<Report, F
 }
 
 /// How every host is that is meant.
-pub(super) async fn states(fleet: &Fleet, api: &Api, doing: &str) -> Vec<State> {
+pub(crate) async fn states(fleet: &Fleet, api: &Api, doing: &str) -> Vec<State> {
     let asked: Vec<&Host> = fleet.hosts.iter().filter(|host| skipped(host).is_none()).collect();
     let ask = async |host: &Host, line: &Line| api.state(&fleet.ssh, host, line).await;
     let outcomes = fleet.each(doing, &asked, ask, ToString::to_string).await;

@@ -3,16 +3,20 @@ mod ask;
 mod check;
 mod report;
 mod rolling;
-mod script;
+pub(crate) mod script;
 mod state;
+pub(crate) mod walk;
 
 use clap::Subcommand;
 use ringrift_api::Status;
 use ringrift_config::Host;
 
-pub(crate) use self::script::UNIT;
-
-use self::{act::ActArgs, ask::Api, rolling::RestartArgs, state::State};
+use self::{act::ActArgs, rolling::RestartArgs};
+pub(crate) use self::{
+    ask::{Api, over_ssh},
+    script::UNIT,
+    state::State,
+};
 use crate::{
     context::Context,
     exit::Exit,

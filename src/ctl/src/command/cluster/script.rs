@@ -10,6 +10,9 @@ use super::state::{Running, State};
 /// The unit of the daemon.
 pub(crate) const UNIT: &str = "ringrift-p2p.service";
 
+/// Runs a command as root, if the login may do so without a password.
+pub(crate) const AS_ROOT: &str = "as_root() { if [ \"$(id -u)\" = 0 ]; then \"$@\"; else sudo -n \"$@\"; fi; }\n";
+
 /// Finds out how it is. In a container without systemd the daemon is the process that `start` left the number of, with
 /// the moment when it began: a number alone may by now be another's.
 const LOOK: &str = r#"
@@ -49,7 +52,6 @@ alive() {
   [ ! -r "$pidfile" ] || read -r pid since < "$pidfile"
   [ -n "$pid" ] && [ "$(began "$pid")" = "$since" ]
 }
-as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi; }
 answers() { ringriftctl --json --timeout 3 --api "http://127.0.0.1:${RINGRIFT_P2P_PORT:-8770}" status 2>/dev/null; }
 advertised() {
   # What it tells others is known a moment after it is ready.
@@ -92,30 +94,30 @@ look
 const STOP_PLAIN: &str = r#"kill -TERM "$pid"; tries=0; while alive && [ $tries -lt 60 ]; do tries=$((tries + 1)); sleep 0.5; done; alive && kill -KILL "$pid"; while alive; do sleep 0.1; done; rm -f "$pidfile""#;
 
 /// Only looks.
-pub(super) fn look() -> String {
+pub(crate) fn look() -> String {
     filled(&format!("{LOOK}\nlook\nadvertised"), "", None)
 }
 
 /// Starts it, or with `restart` makes it anew, and looks.
-pub(super) fn start(verb: &str, node: &NodeId) -> String {
+pub(crate) fn start(verb: &str, node: &NodeId) -> String {
     filled(&format!("{LOOK}{START}"), verb, Some(node))
 }
 
 /// Stops it, and its sockets, which would start it again, and looks.
-pub(super) fn stop() -> String {
+pub(crate) fn stop() -> String {
     filled(&format!("{LOOK}{STOP}"), "stop", None)
 }
 
 fn filled(script: &str, verb: &str, node: Option<&NodeId>) -> String {
     let node = node.map(|node| quoted(node.as_str())).unwrap_or_default();
-    format!("unit={UNIT}\n{script}")
+    format!("unit={UNIT}\n{AS_ROOT}{script}")
         .replace("STOP_PLAIN", STOP_PLAIN)
         .replace("VERB", verb)
         .replace(":-NODE", &format!(":-{node}"))
 }
 
 /// What such a script found.
-pub(super) fn read(ran: &Ran) -> State {
+pub(crate) fn read(ran: &Ran) -> State {
     let facts: BTreeMap<&str, &str> = ran.out.lines().filter_map(|line| line.split_once('=')).collect();
     let fact = |key: &str| facts.get(key).copied().unwrap_or_default().trim();
     let last = || {

@@ -8,7 +8,7 @@ use crate::paint::Tone;
 
 /// How it stands with the daemon of one node.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum State {
+pub(crate) enum State {
     /// It answers, or systemd says that it is ready.
     Running(Running),
     /// It is on its way up, or systemd waits before it tries again.
@@ -29,16 +29,16 @@ pub(super) enum State {
 
 /// What is known of one that runs; empty where nobody said.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Running {
-    pub(super) pid: u32,
-    pub(super) role: String,
-    pub(super) version: String,
-    pub(super) advertise: String,
+pub(crate) struct Running {
+    pub(crate) pid: u32,
+    pub(crate) role: String,
+    pub(crate) version: String,
+    pub(crate) advertise: String,
 }
 
 impl State {
     /// The word for it.
-    pub(super) fn word(&self) -> &'static str {
+    pub(crate) fn word(&self) -> &'static str {
         match self {
             Self::Running(_) => "running",
             Self::Starting(_) => "starting",
@@ -52,7 +52,7 @@ impl State {
     }
 
     /// The mark of the runbook, and its colour.
-    pub(super) fn mark(&self) -> (&'static str, Tone) {
+    pub(crate) fn mark(&self) -> (&'static str, Tone) {
         match self {
             Self::Running(_) => ("✓", Tone::Good),
             Self::Starting(_) => ("…", Tone::Warn),
@@ -63,12 +63,12 @@ impl State {
         }
     }
 
-    pub(super) fn is_running(&self) -> bool {
+    pub(crate) fn is_running(&self) -> bool {
         matches!(self, Self::Running(_))
     }
 
     /// What mends it.
-    pub(super) fn remedy(&self, host: &Host) -> Option<String> {
+    pub(crate) fn remedy(&self, host: &Host) -> Option<String> {
         let id = &host.id;
         match self {
             Self::Stopped => Some(format!("`ringriftctl cluster start --node {id}`")),
@@ -83,7 +83,7 @@ impl State {
     }
 
     /// For `--json`.
-    pub(super) fn json(&self, host: &Host) -> Map<String, Value> {
+    pub(crate) fn json(&self, host: &Host) -> Map<String, Value> {
         let mut json =
             json!({ "node_id": host.id, "state": self.word().replace(' ', "_"), "message": self.to_string() });
         match self {

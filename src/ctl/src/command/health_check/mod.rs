@@ -16,6 +16,7 @@ use ringrift_fleet::{Line, Outcome, Unreached};
 use serde_json::{Value, json};
 use tokio::{net::TcpStream, time::timeout};
 
+pub(crate) use self::script::in_environment;
 use self::{
     facts::Facts,
     judge::{Finding, Mark, Repair, judge},

@@ -2,8 +2,7 @@ use ringrift_config::Host;
 use ringrift_fleet::Ssh;
 
 use super::{judge::Repair, script::install_requirements};
-
-const AS_ROOT: &str = "as_root() { if [ \"$(id -u)\" = 0 ]; then \"$@\"; else sudo -n \"$@\"; fi; }\n";
+use crate::command::cluster::script::AS_ROOT;
 
 impl Repair {
     /// What it does, for people.
@@ -45,13 +44,6 @@ impl Repair {
         if ran.code == 0 {
             return Ok(());
         }
-        let said = ran
-            .err
-            .lines()
-            .chain(ran.out.lines())
-            .rev()
-            .find(|line| !line.trim().is_empty())
-            .unwrap_or("it said nothing");
-        Err(format!("{said} (exit status {})", ran.code))
+        Err(format!("{} (exit status {})", ran.last_words(), ran.code))
     }
 }

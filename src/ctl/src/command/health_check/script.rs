@@ -60,10 +60,15 @@ fn in_venv(host: &Host, program: &str) -> String {
 
 /// Installs what the program needs into that environment; what was installed before is written down beside it.
 pub(super) fn install_requirements(host: &Host) -> Option<String> {
+    in_environment(
+        host,
+        "python3 -m pip freeze > requirements.before-ringriftctl.txt && python3 -m pip install -q -r requirements.txt",
+    )
+}
+
+/// A command of bash in the folder of the Python program, in its environment; `None` for a host that has no such folder.
+pub(crate) fn in_environment(host: &Host, command: &str) -> Option<String> {
     let path = remote_path(host.ringrift_path.as_deref()?);
     let activate = host.venv_activate.as_deref().map_or_else(String::new, |fragment| format!("{fragment} && "));
-    let install = format!(
-        "{activate}cd {path} && python3 -m pip freeze > requirements.before-ringriftctl.txt && python3 -m pip install -q -r requirements.txt"
-    );
-    Some(format!("bash -c {}", quoted(&install)))
+    Some(format!("bash -c {}", quoted(&format!("{activate}cd {path} && {command}"))))
 }

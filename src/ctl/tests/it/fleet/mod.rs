@@ -6,6 +6,7 @@ mod healthy;
 mod reading;
 mod rolling;
 mod setup;
+mod updating;
 
 use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf};
 

@@ -1,24 +1,21 @@
 //! A restart that keeps the quorum: workers in batches, then the voters one by one, the leader last.
 
-mod back;
 mod book;
-mod plan;
-mod voters;
 
-use std::{cell::RefCell, collections::BTreeMap, fmt::Write as _};
+use std::{cell::RefCell, fmt::Write as _};
 
 use clap::Args;
-use ringrift_api::Status;
 use ringrift_config::{Host, NodeId};
-use ringrift_fleet::{Line, Outcome};
+use ringrift_fleet::Line;
 use serde_json::json;
 
-use self::{back::Back, book::Book, plan::Plan};
+use self::book::Book;
 use super::{
     act::{ActArgs, mind_the_quorum},
     ask::{Api, over_ssh},
     check, report, script,
     state::State,
+    walk::{Acted, Back, Course, FewVoters, Plan, Turn, Walk, Words, Work},
 };
 use crate::{context::Context, exit::Exit, failure::Failure, fleet::Fleet, report::Report};
 
@@ -41,13 +38,6 @@ pub(crate) struct RestartArgs {
     resume: bool,
 }
 
-/// What became of nodes whose turn came; the first sentence that ended it, if one did.
-#[derive(Debug, Default)]
-struct Course {
-    states: BTreeMap<NodeId, State>,
-    stopped: Option<String>,
-}
-
 pub(super) async fn run(context: &Context, args: &RestartArgs) -> Result<Report, Failure> {
     let fleet = args.act.fleet.open(context)?;
     let api = Api::open(context).await?;
@@ -61,89 +51,52 @@ pub(super) async fn run(context: &Context, args: &RestartArgs) -> Result<Report,
         ));
     };
     let book = Book::of(&seen.cluster_id, args.resume)?;
-    let plan = Plan::new(&fleet.hosts, &states, seen, args.batch, &book);
+    let meant = fleet.hosts.iter().zip(&states).filter(|(_, state)| is_restarted(state));
+    let (done, left): (Vec<_>, Vec<_>) = meant.partition(|(host, state)| book.has(&host.id) && state.is_running());
+    let done: Vec<&NodeId> = done.into_iter().map(|(host, _)| &host.id).collect();
+    // Those that are agreed, not those of a file: they are the quorum.
+    let votes = |id: &NodeId| seen.voter_node_ids.contains(id);
+    let plan = Plan::new(&left, votes, seen.leader_id.as_ref(), args.batch);
     if args.act.dry_run {
-        return Ok(planned(&plan, &fleet, &states));
+        return Ok(planned(&plan, &done, &fleet, &states));
     }
-    let course = RefCell::new(Course::default());
-    let book = RefCell::new(book);
-    let walk = Walk { fleet: &fleet, back: Back::new(context, seen)?, course: &course, book: &book };
-    let interrupted = tokio::select! {
-        () = walk.all(&plan) => false,
-        _ = tokio::signal::ctrl_c() => true,
-    };
-    drop(walk);
-    let mut course = course.into_inner();
-    if interrupted {
-        course.stopped.get_or_insert_with(|| "it was interrupted".to_owned());
-    }
-    book.into_inner().close(course.stopped.is_none())?;
+    let restart = Restart { fleet: &fleet, book: RefCell::new(book) };
+    let few_voters = FewVoters::Stop("so few voters can only be restarted with --all-at-once");
+    let back = Some(Back::new(context, seen)?);
+    let course = Walk { fleet: &fleet, back, work: &restart, few_voters }.go(&plan).await;
+    restart.book.into_inner().close(course.stopped.is_none())?;
     Ok(told(context, &fleet, &plan, course, states))
 }
 
-/// Walks the plan.
-struct Walk<'a> {
+/// What is done to each node.
+struct Restart<'a> {
     fleet: &'a Fleet,
-    back: Back,
-    course: &'a RefCell<Course>,
-    book: &'a RefCell<Book>,
+    book: RefCell<Book>,
 }
 
-impl Walk<'_> {
-    async fn all(&self, plan: &Plan) {
-        for batch in plan.missing_voters.iter().map(std::slice::from_ref).chain(plan.workers.iter().map(Vec::as_slice))
-        {
-            if let Err(why) = self.step(batch).await {
-                self.stop(why);
-                return;
-            }
-        }
-        if let Err(why) = self.voters(plan).await {
-            self.stop(why);
-        }
+impl Work for Restart<'_> {
+    fn doing(&self) -> &'static str {
+        "restarting"
     }
 
-    fn stop(&self, why: String) {
-        self.course.borrow_mut().stopped = Some(why);
+    fn begun(&self) -> &'static str {
+        "was being restarted"
     }
 
-    /// Restarts these at the same time, and waits until all of them are back.
-    async fn step(&self, nodes: &[NodeId]) -> Result<(), String> {
-        let hosts: Vec<&Host> = self.fleet.hosts.iter().filter(|host| nodes.contains(&host.id)).collect();
-        for host in &hosts {
-            // What is seen if it is given up in the middle.
-            let begun = State::Unknown("was being restarted".to_owned());
-            self.course.borrow_mut().states.insert(host.id.clone(), begun);
-        }
-        let act = async |host: &Host, line: &Line| {
-            let before = self.back.before(&host.id).await;
-            let asked = tokio::time::Instant::now();
-            let state = over_ssh(&self.fleet.ssh, host, line, &script::start("restart", &host.id)).await;
-            if !state.is_running() {
-                return state;
-            }
-            match self.back.wait(&host.id, before, asked, line).await {
-                Ok(()) => state,
-                Err(why) => State::Failed(format!("restarted, and not back: {why}")),
-            }
-        };
-        let outcomes = self.fleet.each("restarting", &hosts, act, ToString::to_string).await;
-        let interrupted = outcomes.iter().any(|o| matches!(o, Outcome::Interrupted | Outcome::NotBegun));
-        let mut failed = None;
-        for (host, outcome) in hosts.iter().zip(outcomes) {
-            let state = State::from(outcome);
-            if state.is_running() {
-                self.book.borrow_mut().done(&host.id)?;
-            } else {
-                failed.get_or_insert_with(|| format!("{}: {state}", host.id));
-            }
-            self.course.borrow_mut().states.insert(host.id.clone(), state);
-        }
-        match failed {
-            _ if interrupted => Err("it was interrupted".to_owned()),
-            Some(why) => Err(why),
-            None => Ok(()),
-        }
+    async fn act(&self, host: &Host, line: &Line<'_>) -> Acted {
+        Acted::Anew(over_ssh(&self.fleet.ssh, host, line, &script::start("restart", &host.id)).await)
+    }
+
+    fn done(&self, node: &NodeId) -> Result<(), String> {
+        self.book.borrow_mut().done(node)
+    }
+}
+
+/// Whether a restart is for nodes that are so.
+fn is_restarted(state: &State) -> bool {
+    match state {
+        State::Running(_) | State::Starting(_) | State::Stopped | State::Failed(_) => true,
+        State::NotInstalled(_) | State::Unreachable(_) | State::Unknown(_) | State::Skipped(_) => false,
     }
 }
 
@@ -155,7 +108,7 @@ async fn at_once(
     states: Vec<State>,
 ) -> Result<Report, Failure> {
     let wanted: Vec<&Host> =
-        fleet.hosts.iter().zip(&states).filter(|(_, state)| plan::is_restarted(state)).map(|(host, _)| host).collect();
+        fleet.hosts.iter().zip(&states).filter(|(_, state)| is_restarted(state)).map(|(host, _)| host).collect();
     if args.act.dry_run {
         let names: Vec<&NodeId> = wanted.iter().map(|host| &host.id).collect();
         let text = wanted.iter().fold(String::new(), |text, host| text + host.id.as_str() + " would be restarted\n");
@@ -168,23 +121,25 @@ async fn at_once(
     let act =
         async |host: &Host, line: &Line| over_ssh(&fleet.ssh, host, line, &script::start("restart", &host.id)).await;
     let outcomes = fleet.each("restarting", &wanted, act, ToString::to_string).await;
-    let course = Course {
-        states: wanted.iter().map(|host| host.id.clone()).zip(outcomes.into_iter().map(State::from)).collect(),
-        stopped: None,
-    };
+    let turns = wanted.iter().zip(outcomes).map(|(host, outcome)| {
+        let state = State::from(outcome);
+        (host.id.clone(), Turn { done: state.is_running(), state })
+    });
+    let course = Course { turns: turns.collect(), stopped: None };
     Ok(finished(context, fleet, course, states, api.remark()))
 }
 
-fn planned(plan: &Plan, fleet: &Fleet, states: &[State]) -> Report {
+fn planned(plan: &Plan, done: &[&NodeId], fleet: &Fleet, states: &[State]) -> Report {
     let mut text = String::new();
-    let steps = plan.steps();
+    let words = Words { missing: "start the voter", workers: "restart the workers", voter: "restart the voter" };
+    let steps = plan.steps(words);
     for (number, (what, nodes)) in steps.iter().enumerate() {
         let names: Vec<&str> = nodes.iter().map(|id| id.as_str()).collect();
         let _ = writeln!(text, "{}. {what}: {}", number + 1, names.join(", "));
     }
     for (host, state) in fleet.hosts.iter().zip(states).filter(|(host, _)| !plan.has(&host.id)) {
-        let done = if plan.done.contains(&host.id) { "restarted before".to_owned() } else { state.to_string() };
-        let _ = writeln!(text, "left alone: {}: {done}", host.id);
+        let why = if done.contains(&&host.id) { "restarted before".to_owned() } else { state.to_string() };
+        let _ = writeln!(text, "left alone: {}: {why}", host.id);
     }
     let steps: Vec<_> = steps.iter().map(|(what, nodes)| json!({ "step": what, "nodes": nodes })).collect();
     Report::ok(text, json!({ "success": true, "dry_run": true, "would_be": "restarted", "steps": steps }))
@@ -194,7 +149,7 @@ fn told(context: &Context, fleet: &Fleet, plan: &Plan, mut course: Course, state
     let stopped = course.stopped.take();
     let mut remark = None;
     if let Some(why) = &stopped {
-        let left: Vec<&str> = plan.all().filter(|id| !course.states.contains_key(*id)).map(NodeId::as_str).collect();
+        let left: Vec<&str> = plan.all().filter(|id| !course.turns.contains_key(*id)).map(NodeId::as_str).collect();
         remark = Some(format!(
             "The rolling restart stopped: {why}\nNot restarted: {}\nOnce that is mended: `ringriftctl cluster restart --resume`\n",
             if left.is_empty() { "none".to_owned() } else { left.join(", ") }
@@ -216,16 +171,9 @@ fn finished(
     states: Vec<State>,
     remark: Option<String>,
 ) -> Report {
-    let results = fleet.hosts.iter().zip(states).map(|(host, before)| match course.states.remove(&host.id) {
-        Some(state) => {
-            report::Result { host, well: state.is_running(), done: state.is_running().then_some("Restarted"), state }
-        }
+    let results = fleet.hosts.iter().zip(states).map(|(host, before)| match course.turns.remove(&host.id) {
+        Some(Turn { state, done }) => report::Result { host, well: done, done: done.then_some("Restarted"), state },
         None => report::Result::of(host, before),
     });
     report::report(context, "restarting P2P", remark, &results.collect::<Vec<_>>())
-}
-
-/// Names the leader as this node knows it.
-fn leads(status: &Status, node: &NodeId) -> bool {
-    status.leader_id.as_ref() == Some(node)
 }
