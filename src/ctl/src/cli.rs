@@ -168,14 +168,15 @@ Examples:
   ringriftctl queue --json | jq .backpressure")]
     Queue,
 
-    /// Check, repair, back up and restore the game databases of this machine; asks no daemon
+    /// Check, repair, back up and restore game databases: of this machine, or of other nodes over SSH; asks no daemon
     #[command(
         subcommand,
         after_help = "\
 Examples:
   ringriftctl db check --db data/games/selfplay.db
   ringriftctl db repair data/games/selfplay.db --dry-run
-  ringriftctl db backup --output backup_$(date +%Y%m%d).tar.zst
+  ringriftctl db check --all-nodes
+  ringriftctl db backup --output backup_$(date +%Y%m%d).tar.zst --all-nodes
   ringriftctl db restore backup_20261127.tar.zst --db selfplay.db"
     )]
     Db(DbCommand),
@@ -348,10 +349,10 @@ Exit codes:
   1  failed or refused; health: the node is not well; hosts check: the file has errors;
      hosts add, remove: a step was not done; data: a file stayed that was to go;
      models: a file is wrong, or a node did not get it; db: a database or an archive is not right,
-     or was left as it was; cluster, ssh: a node is not as it should be
+     or was left as it was, or a node is missing; cluster, ssh: a node is not as it should be
   2  the command line makes no sense
   3  the daemon, or the node asked through it, was not reached or did not answer in time;
-     cluster, ssh: all that is wrong is that nodes were not reached
+     cluster, ssh, db: all that is wrong is that nodes were not reached
   4  the cluster token is missing or not accepted
   5  there is no leader, or the quorum is lost
 

@@ -1,6 +1,9 @@
 //! What the commands that go to many nodes have in common.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use clap::Args;
 use ringrift_config::{Host, HostsFile};
@@ -55,8 +58,18 @@ impl FleetArgs {
 
     /// Connections of their own, with the key that the hosts file names and the usual ones.
     pub(crate) fn ssh(&self, context: &Context) -> Ssh {
-        Ssh::new(&self.ssh, context.timeout()).trying(usual_keys())
+        ssh(&self.ssh, context)
     }
+
+    /// Whether somebody chose among the nodes.
+    pub(crate) fn chooses(&self) -> bool {
+        !self.nodes.is_empty() || !self.roles.is_empty()
+    }
+}
+
+/// Connections by this program, with the key that the hosts file names and the usual ones.
+pub(crate) fn ssh(program: &Path, context: &Context) -> Ssh {
+    Ssh::new(program, context.timeout()).trying(usual_keys())
 }
 
 /// The private keys that people have (runbook: "Common key paths") and that are there. Once one is named, ssh leaves its own

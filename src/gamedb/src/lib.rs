@@ -23,8 +23,8 @@ mod users;
 mod wal;
 
 pub use archive::{
-    Absent, BackedUp, Gathering, Manifest, Member, Offer, Part, PartState, Restored, Restoring, Verified, Wanted, backup,
-    backup_some, offer, receive, rehearse, restore, verify,
+    Absent, BackedUp, Gathering, Manifest, Member, Offer, Part, PartState, Restored, Restoring, Verified, Wanted,
+    backup, backup_some, offer, receive, rehearse, restore, verify,
 };
 pub use check::{Check, Findings, Kind, MOST_FINDINGS, check, kind};
 pub use copy::{Copied, copy, digest_of_copy};

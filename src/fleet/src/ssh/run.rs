@@ -238,6 +238,11 @@ impl Session {
         Ok(Some(text.strip_suffix('\n').unwrap_or(&text).to_owned()))
     }
 
+    /// Some of the bytes that come next; 0 after the last.
+    pub async fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.out.read(buffer).await
+    }
+
     /// Reads what is left, and waits for the end.
     pub async fn finish(mut self) -> Result<Ran, Fault> {
         let mut out = Vec::new();

@@ -86,8 +86,7 @@ impl Gathering {
         let named = |absent: Vec<(String, Absent)>| {
             absent.into_iter().map(|(node, one)| Absent { name: full(&node, &one.name), reason: one.reason }).collect()
         };
-        let manifest =
-            Manifest::of_nodes(self.partial.databases().to_vec(), named(missing), named(others), nodes);
+        let manifest = Manifest::of_nodes(self.partial.databases().to_vec(), named(missing), named(others), nodes);
         seal(self.partial, manifest, &self.output, self.resumed, course)
     }
 

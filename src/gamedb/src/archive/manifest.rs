@@ -100,7 +100,12 @@ impl Manifest {
     }
 
     /// Of several nodes.
-    pub(super) fn of_nodes(databases: Vec<Member>, missing: Vec<Absent>, others: Vec<Absent>, nodes: Vec<Part>) -> Self {
+    pub(super) fn of_nodes(
+        databases: Vec<Member>,
+        missing: Vec<Absent>,
+        others: Vec<Absent>,
+        nodes: Vec<Part>,
+    ) -> Self {
         Self { version: OF_NODES, nodes, ..Self::new("", databases, missing, others) }
     }
 

@@ -174,7 +174,7 @@ pub(super) fn plan(member: &Member, path: &Path, root: &Path, course: &mut Cours
 }
 
 /// Whether a path stays below the root, links and all.
-fn inside(path: &Path, root: &Path) -> Result<()> {
+pub(super) fn inside(path: &Path, root: &Path) -> Result<()> {
     for part in path.ancestors().take_while(|part| *part != root) {
         match fs::canonicalize(part) {
             Ok(real) if real.starts_with(root) => return Ok(()),

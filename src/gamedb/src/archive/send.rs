@@ -12,10 +12,11 @@ use tempfile::NamedTempFile;
 use super::{
     manifest::{Member, now},
     partial::LEVEL,
-    restore::{Restored, Restoring, extract, plan},
+    restore::{Restored, Restoring, extract, inside, plan},
 };
 use crate::{
     check::{Kind, kind},
+    claim::Claim,
     copy::copy_to,
     course::Course,
     error::{DbError, Result},
@@ -87,11 +88,7 @@ pub(super) struct Arriving<'a, R: Read> {
 }
 
 impl<'a, R: Read> Arriving<'a, R> {
-    pub(super) fn new(
-        member: &'a Member,
-        compressed: R,
-        course: &'a mut dyn FnMut(u64) -> Result<()>,
-    ) -> Result<Self> {
+    pub(super) fn new(member: &'a Member, compressed: R, course: &'a mut dyn FnMut(u64) -> Result<()>) -> Result<Self> {
         let decoder = zstd::Decoder::new(compressed).map_err(|error| not_arrived(member, &error.to_string()))?;
         Ok(Self { from: Hashed::new(decoder), member, left: member.size_bytes, course, failure: None })
     }
@@ -157,22 +154,20 @@ fn not_arrived(member: &Member, why: &str) -> DbError {
     DbError::NotArrived { name: member.name.clone(), why: why.to_owned() }
 }
 
-/// What would become of a database that another machine offers.
+/// What would become of a database that another machine has, before anything is asked of it.
 ///
 /// # Errors
 ///
-/// If `root` cannot be read, or it shall stop.
-pub fn rehearse(member: &Member, root: &Path, course: &mut Course<'_>) -> Result<Restored> {
+/// If `root` cannot be read.
+pub fn rehearse(name: &str, root: &Path) -> Result<Restored> {
     let root = fs::canonicalize(root).map_err(DbError::io("write to", root))?;
-    let path = root.join(&member.name);
-    let outcome = match plan(member, &path, &root, course)? {
-        // Elsewhere there is a better one to take its place; here it would be the only one.
-        Restoring::Would { .. } if !member.whole => Restoring::Refused {
-            reason: format!("it is damaged there ({})", member.faults.join("; ")),
-        },
-        outcome => outcome,
-    };
-    Ok(Restored { name: member.name.clone(), path, outcome })
+    let path = root.join(name);
+    let outcome =
+        match inside(&path, &root).and_then(|()| if path.exists() { Claim::take(&path).map(Some) } else { Ok(None) }) {
+            Ok(there) => Restoring::Would { replaces: there.is_some() },
+            Err(error) => Restoring::Refused { reason: error.to_string() },
+        };
+    Ok(Restored { name: name.to_owned(), path, outcome })
 }
 
 /// Puts a database that another machine sends to its place below `root`; the one that is there is kept under another name. Nothing is read
@@ -185,7 +180,16 @@ pub fn receive(member: &Member, compressed: impl Read, root: &Path, course: &mut
     if !crate::find::is_name(&member.name) {
         return Err(not_arrived(member, "its name is no place of a game database"));
     }
-    let mut restored = rehearse(member, root, course)?;
+    let root = fs::canonicalize(root).map_err(DbError::io("write to", root))?;
+    let path = root.join(&member.name);
+    let outcome = match plan(member, &path, &root, course)? {
+        // Out of an archive it may be the best there is; what another node has stays there.
+        Restoring::Would { .. } if !member.whole => {
+            Restoring::Refused { reason: format!("it is damaged there ({})", member.faults.join("; ")) }
+        }
+        outcome => outcome,
+    };
+    let mut restored = Restored { name: member.name.clone(), path, outcome };
     if !matches!(restored.outcome, Restoring::Would { .. }) {
         return Ok(restored);
     }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use proptest::prelude::*;
-use ringrift_gamedb::{Course, DbError, Outcome, Restored, Restoring, Wanted, Stop, backup, check, restore, verify};
+use ringrift_gamedb::{Course, DbError, Outcome, Restored, Restoring, Stop, Wanted, backup, check, restore, verify};
 use rusqlite::Connection;
 use tempfile::TempDir;
 

@@ -3,8 +3,8 @@
 use std::{fs, path::Path};
 
 use ringrift_gamedb::{
-    Absent, Course, DbError, Gathering, Member, Outcome, Part, PartState, Restoring, Stop, Wanted, check, offer, receive,
-    rehearse, restore, verify,
+    Absent, Course, DbError, Gathering, Member, Outcome, Part, PartState, Restoring, Stop, Wanted, check, offer,
+    receive, rehearse, restore, verify,
 };
 use tempfile::TempDir;
 
@@ -160,7 +160,7 @@ fn a_database_of_another_node_takes_its_place_and_the_old_one_is_kept() {
     let place = here.path().join(NAMES[0]);
     let (member, bytes) = sent(node.path(), NAMES[0]);
     let come = |member: &Member, bytes: &[u8]| receive(member, bytes, here.path(), &mut Course::silent());
-    let planned = rehearse(&member, here.path(), &mut Course::silent()).unwrap();
+    let planned = rehearse(NAMES[0], here.path()).unwrap();
     assert_eq!(planned.outcome, Restoring::Would { replaces: false });
     assert_eq!(come(&member, &bytes).unwrap().outcome, Restoring::Restored { kept: None });
     assert_eq!(rows(&place), rows(&node.path().join(NAMES[0])));
@@ -182,7 +182,9 @@ fn a_database_of_another_node_takes_its_place_and_the_old_one_is_kept() {
     let refused = come(&member, &bytes).unwrap();
     assert!(matches!(&refused.outcome, Restoring::Refused { reason } if reason.contains("in use")), "{refused:?}");
     drop(user);
-    let Restoring::Restored { kept: Some(kept) } = come(&member, &bytes).unwrap().outcome else { panic!("not put there") };
+    let Restoring::Restored { kept: Some(kept) } = come(&member, &bytes).unwrap().outcome else {
+        panic!("not put there")
+    };
     assert_eq!(fs::read(kept).unwrap(), before);
     assert!(check(&place, &mut Course::silent()).unwrap().is_sound());
 

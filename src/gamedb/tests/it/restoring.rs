@@ -21,7 +21,8 @@ fn a_restore_keeps_what_was_there_and_leaves_alone_what_is_in_use() {
         games(&node.path().join(name), 7, 3);
     }
     let writer = Writer::start(&node.path().join(NAMES[1]), "idle");
-    let rehearsed = restore(&archive, node.path(), Wanted::default(), Outcome::Rehearse, &mut Course::silent()).unwrap().1;
+    let rehearsed =
+        restore(&archive, node.path(), Wanted::default(), Outcome::Rehearse, &mut Course::silent()).unwrap().1;
     assert_eq!(rehearsed[0].outcome, Restoring::Would { replaces: true });
     assert!(matches!(&rehearsed[1].outcome, Restoring::Refused { reason } if reason.contains("is in use by")));
 
@@ -79,7 +80,15 @@ fn a_database_is_named_by_the_end_of_its_path_if_that_is_enough() {
     let node = node();
     let (_shelf, archive) = backed_up(node.path());
     let other = folder();
-    let try_name = |name| restore(&archive, other.path(), Wanted { database: Some(name), node: None }, Outcome::Rehearse, &mut Course::silent());
+    let try_name = |name| {
+        restore(
+            &archive,
+            other.path(),
+            Wanted { database: Some(name), node: None },
+            Outcome::Rehearse,
+            &mut Course::silent(),
+        )
+    };
     assert_eq!(try_name("run-1/games.db").unwrap().1.len(), 1);
     assert!(matches!(try_name("games.db"), Err(DbError::SeveralMembers { has, .. }) if has.contains(NAMES[1])));
     assert!(matches!(try_name("play.db"), Err(DbError::NoMember { has, .. }) if has.contains(NAMES[0])));
