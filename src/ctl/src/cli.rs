@@ -288,11 +288,13 @@ Examples:
 
     /// Say what is wrong with the cluster, what explains most first, and what mends it
     ///
-    /// Walks the runbook's troubleshooting: daemons that do not answer, a missing leader, nodes that are down and why, voters that
-    /// differ, wrong addresses, and what daemons say of their components. Changes nothing.
+    /// Walks the runbook's troubleshooting: daemons that do not answer, a missing leader, nodes that are down and why or have not joined,
+    /// voters and hosts files that differ, wrong addresses, SSH, firewalls, clocks, models that do not arrive, resources, databases, drivers
+    /// and PyTorch. Changes nothing.
     #[command(after_help = "\
 Examples:
   ringriftctl doctor
+  ringriftctl doctor --quick        only what daemons know
   ringriftctl doctor --json | jq '.findings[0]'")]
     Doctor(DoctorArgs),
 
