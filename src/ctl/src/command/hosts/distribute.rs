@@ -146,6 +146,7 @@ impl Edition {
             let why = fact("why").unwrap_or_else(last).to_owned();
             let (state, remedy) = match fact("refused") {
                 Some("not_installed") => ("not_installed", "docs/operations.md: Install".to_owned()),
+                Some("no_folder") => ("no_folder", "docs/operations.md: Install".to_owned()),
                 Some("managed") => ("managed", "change it where its system is made, and switch it there".to_owned()),
                 Some("invalid") => (
                     "invalid",
@@ -209,7 +210,7 @@ as() { as_root "$@"; }
 config=$(check_config 2> /dev/null)
 case $(setting hosts_file) in /*) path=$(setting hosts_file) ;; esac
 # A link, such as one into a checkout, stays a link.
-real=$(as readlink -f -- "$path") || refuse failed "there is no folder for $path"
+real=$(as readlink -f -- "$path") || refuse no_folder "there is no folder for $path"
 case $real in /nix/store/*) refuse managed "$path belongs to the system that NixOS made" ;; esac
 folder=$(dirname "$real")
 new=$(as mktemp "$folder/.distributed_hosts.XXXXXX" 2>&1) || { said=$new; new=; refuse failed "$(last "$said")"; }
@@ -223,7 +224,9 @@ elif [ -n "$dry_run" ]; then
   as rm -f -- "$new"
 else
   if [ -e "$real" ]; then
-    backup=$real.before-$moment
+    backup=$real.before-$moment count=1
+    # Two changes may fall into one second.
+    while [ -e "$backup" ]; do count=$((count + 1)); backup=$real.before-$moment-$count; done
     as cp -p -- "$real" "$backup" || refuse failed "cannot keep the old file beside it"
     { as chmod --reference="$real" -- "$new" && as chown --reference="$real" -- "$new"; } ||
       refuse failed "cannot give the new file the owner of the old one"

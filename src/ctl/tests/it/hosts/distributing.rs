@@ -134,6 +134,16 @@ async fn every_node_has_the_file_and_its_daemon_has_read_it() {
     assert_eq!(told.code, Some(0), "{told:?}");
     assert!(told.out.contains("✓ alpha: had it already; reloaded; nothing changed"), "{}", told.out);
     assert_eq!((list(&place, "node-a").len(), list(&place, "node-c").len(), fake.seen().len()), (2, 1, 2));
+    // One after the other, faster than the clock tells: no old file is kept over another.
+    for note in ["one", "two", "three"] {
+        fs::write(place.path("hosts.yaml"), HOSTS.replace("The new one", note)).unwrap();
+        assert_eq!(distribute(&place, &["--node", "alpha"]).await.code, Some(0));
+    }
+    assert_eq!(list(&place, "node-a").len(), 5);
+    // Before the program was ever set up there.
+    fs::remove_dir_all(place.path("node-b/etc")).unwrap();
+    let told = distribute(&place, &["--node", "beta"]).await;
+    assert!(told.code == Some(1) && told.out.contains("there is no folder for"), "{told:?}");
     // All that is wrong is that one was not reached.
     assert_eq!(distribute(&place, &["--node", "alpha", "gamma"]).await.code, Some(3));
 }
