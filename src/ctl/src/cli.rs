@@ -169,14 +169,15 @@ Examples:
   ringriftctl queue --json | jq .backpressure")]
     Queue,
 
-    /// Check, repair, back up and restore the game databases of this machine; asks no daemon
+    /// Check, repair, back up and restore game databases: of this machine, or of other nodes over SSH; asks no daemon
     #[command(
         subcommand,
         after_help = "\
 Examples:
   ringriftctl db check --db data/games/selfplay.db
   ringriftctl db repair data/games/selfplay.db --dry-run
-  ringriftctl db backup --output backup_$(date +%Y%m%d).tar.zst
+  ringriftctl db check --all-nodes
+  ringriftctl db backup --output backup_$(date +%Y%m%d).tar.zst --all-nodes
   ringriftctl db restore backup_20261127.tar.zst --db selfplay.db"
     )]
     Db(DbCommand),
@@ -311,11 +312,13 @@ Examples:
 
     /// Say what is wrong with the cluster, what explains most first, and what mends it
     ///
-    /// Walks the runbook's troubleshooting: daemons that do not answer, a missing leader, nodes that are down and why, voters that
-    /// differ, wrong addresses, and what daemons say of their components. Changes nothing.
+    /// Walks the runbook's troubleshooting: daemons that do not answer, a missing leader, nodes that are down and why or have not joined,
+    /// voters and hosts files that differ, wrong addresses, SSH, firewalls, clocks, models that do not arrive, resources, databases, drivers
+    /// and PyTorch. Changes nothing.
     #[command(after_help = "\
 Examples:
   ringriftctl doctor
+  ringriftctl doctor --quick        only what daemons know
   ringriftctl doctor --json | jq '.findings[0]'")]
     Doctor(DoctorArgs),
 
@@ -372,11 +375,11 @@ Exit codes:
   1  failed or refused; health: the node is not well; hosts check: the file has errors;
      hosts add, remove: a step was not done; data: a file stayed that was to go;
      models: a file is wrong, or a node did not get it; db: a database or an archive is not right,
-     or was left as it was; cluster, ssh: a node is not as it should be;
+     or was left as it was, or a node is missing; cluster, ssh: a node is not as it should be;
      update: it stopped, or left a node alone
   2  the command line makes no sense
   3  the daemon, or the node asked through it, was not reached or did not answer in time;
-     cluster, ssh, update: all that is wrong is that nodes were not reached
+     cluster, ssh, db, update: all that is wrong is that nodes were not reached
   4  the cluster token is missing or not accepted
   5  there is no leader, or the quorum is lost
 

@@ -25,13 +25,13 @@ impl Exit {
             1,
             "Failed or refused; health: the node is not well; hosts check: the file has errors; hosts add, remove: a step was not \
              done; data: a file stayed that was to go; models: a file is wrong, or a node did not get it; db: a database or an \
-             archive is not right, or was left as it was; cluster, ssh: a node is not as it should be; \
+             archive is not right, or was left as it was, or a node is missing; cluster, ssh: a node is not as it should be; \
              update: it stopped, or left a node alone.",
         ),
         (2, "The command line makes no sense."),
         (
             3,
-            "The daemon, or the node asked through it, was not reached or did not answer in time; cluster, ssh, update: all \
+            "The daemon, or the node asked through it, was not reached or did not answer in time; cluster, ssh, db, update: all \
              that is wrong is that nodes were not reached.",
         ),
         (4, "The cluster token is missing or not accepted."),

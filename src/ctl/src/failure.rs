@@ -11,13 +11,15 @@ pub(crate) struct Failure {
     pub(crate) exit: Exit,
     pub(crate) message: String,
     pub(crate) advice: Option<String>,
+    /// A word by which a program tells this one from others, for `--json`.
+    pub(crate) kind: Option<&'static str>,
     /// The daemon's own words, for `--json`.
     pub(crate) answer: Option<Box<ErrorBody>>,
 }
 
 impl Failure {
     pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Self { exit, message: message.into(), advice: None, answer: None }
+        Self { exit, message: message.into(), advice: None, kind: None, answer: None }
     }
 
     /// For what went wrong on this machine: a file, a terminal.
@@ -40,6 +42,9 @@ impl Failure {
                 "exit_code": self.exit.code(),
                 "advice": self.advice,
             });
+            if let Some(kind) = self.kind {
+                object["kind"] = kind.into();
+            }
             if let Some(answer) = &self.answer {
                 object["error_code"] = answer.error_code.as_str().into();
                 object["details"] = answer.details.clone().into();

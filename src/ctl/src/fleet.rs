@@ -1,6 +1,9 @@
 //! What the commands that go to many nodes have in common.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use clap::Args;
 use ringrift_config::{Host, HostsFile};
@@ -20,7 +23,7 @@ pub(crate) struct FleetArgs {
     pub(crate) roles: Vec<String>,
 
     /// How many nodes at once
-    #[arg(long, value_name = "N", default_value_t = 32, value_parser = at_least_one)]
+    #[arg(long, value_name = "N", default_value_t = AT_ONCE, value_parser = at_least_one)]
     pub(crate) parallel: usize,
 
     /// How long one node may take altogether; --timeout is for each attempt to log in, or to be answered
@@ -31,6 +34,10 @@ pub(crate) struct FleetArgs {
     #[arg(long, value_name = "PROGRAM", env = "RINGRIFT_SSH", default_value = "ssh")]
     pub(crate) ssh: PathBuf,
 }
+
+/// How many nodes at once, and how long one may take, where nobody says; the second stands in the help as well.
+const AT_ONCE: usize = 32;
+const DEADLINE: Duration = Duration::from_mins(2);
 
 /// The hosts that are meant, and the way to them.
 #[derive(Debug)]
@@ -55,8 +62,18 @@ impl FleetArgs {
 
     /// Connections of their own, with the key that the hosts file names and the usual ones.
     pub(crate) fn ssh(&self, context: &Context) -> Ssh {
-        Ssh::new(&self.ssh, context.timeout()).trying(usual_keys())
+        ssh(&self.ssh, context)
     }
+
+    /// Whether somebody chose among the nodes.
+    pub(crate) fn chooses(&self) -> bool {
+        !self.nodes.is_empty() || !self.roles.is_empty()
+    }
+}
+
+/// Connections by this program, with the key that the hosts file names and the usual ones.
+pub(crate) fn ssh(program: &Path, context: &Context) -> Ssh {
+    Ssh::new(program, context.timeout()).trying(usual_keys())
 }
 
 /// The private keys that people have (runbook: "Common key paths") and that are there. Once one is named, ssh leaves its own
@@ -72,6 +89,18 @@ fn usage(error: &ringrift_fleet::SelectionError) -> Failure {
 }
 
 impl Fleet {
+    /// These hosts of a file that was read already, at the usual pace.
+    pub(crate) fn of(context: &Context, program: &Path, file: HostsFile, hosts: Vec<Host>) -> Self {
+        let ssh = ssh(program, context).sharing_connections();
+        let pace = Pace { at_once: AT_ONCE, deadline: DEADLINE };
+        Self { file, hosts, ssh, pace, silent: context.json }
+    }
+
+    /// What is shown while so many nodes are worked on.
+    pub(crate) fn lines(&self, doing: &str, of: usize) -> Lines {
+        if self.silent { Lines::silent() } else { Lines::new(doing, of) }
+    }
+
     /// Does something for each of these hosts, until Ctrl-C. `told` is what a node's line says at its end.
     pub(crate) async fn each<T>(
         &self,
@@ -80,7 +109,7 @@ impl Fleet {
         work: impl AsyncFn(&Host, &Line) -> T,
         told: impl Fn(&T) -> String,
     ) -> Vec<Outcome<T>> {
-        let lines = if self.silent { Lines::silent() } else { Lines::new(doing, hosts.len()) };
+        let lines = self.lines(doing, hosts.len());
         let interrupted = async {
             // Where there is no such signal to wait for, nobody can stop us.
             if tokio::signal::ctrl_c().await.is_err() {

@@ -61,6 +61,8 @@ async fn every_subsystem_that_hangs_is_named_and_none_is_left_out() {
         assert_eq!(health["healthy"], false, "{subsystem}: {health}");
         let stuck = health["components"][0]["message"].as_str().unwrap();
         assert!(stuck.contains(&format!("{subsystem} is stuck for ")), "{stuck}");
+        let named = health["components"][0]["stuck"].as_array().unwrap();
+        assert!(named.iter().any(|name| name == subsystem), "{health}");
     }
     // And each of them stops when it is told to, before systemd's patience of 30 s is over.
     for i in 0..SUBSYSTEMS.len() {

@@ -78,6 +78,9 @@ async fn a_script_runs_there_and_its_output_and_status_come_back() {
     let ssh = place.ssh().accepting(HostKeys::AcceptNew);
     assert_eq!(ssh.run_fed(&host, "cat", "a key\n").await.unwrap().out, "a key\n");
     assert!(place.log().contains("StrictHostKeyChecking=accept-new"));
+    // More than a pipe holds, for a script that does not want it.
+    let much = "x".repeat(1 << 20);
+    assert_eq!(ssh.run_fed(&host, "exec 0<&-; exit 3", &much).await.unwrap().code, 3);
 }
 
 #[tokio::test]

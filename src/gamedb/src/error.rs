@@ -119,6 +119,9 @@ pub enum DbError {
         /// Why each of them could not.
         why: String,
     },
+    /// Of no node came a database.
+    #[error("nothing is backed up: {0}")]
+    NoneGathered(String),
     /// It is no archive of `db backup`, or a damaged one.
     #[error("{} is not a whole backup: {why}", path.display())]
     BadArchive {
@@ -146,6 +149,32 @@ pub enum DbError {
         name: String,
         /// What it can mean.
         has: String,
+    },
+    /// The archive is of several nodes, and nobody said which is meant.
+    #[error("{} has databases of {has}: say which node's with --node", path.display())]
+    WhichNode {
+        /// The archive.
+        path: PathBuf,
+        /// Whose it has.
+        has: String,
+    },
+    /// The archive has no database of that node.
+    #[error("{} has no database of {node}; it has those of: {has}", path.display())]
+    NoNode {
+        /// The archive.
+        path: PathBuf,
+        /// Whose were asked for.
+        node: String,
+        /// Whose it has.
+        has: String,
+    },
+    /// What another machine sent is not what it said that it sends.
+    #[error("{name} did not arrive: {why}; nothing of it was kept")]
+    NotArrived {
+        /// The database.
+        name: String,
+        /// What is wrong with what came.
+        why: String,
     },
     /// A path leads out of the folder that may be written to.
     #[error("{} leads out of {}: nothing is written there", path.display(), root.display())]

@@ -59,6 +59,16 @@ impl<W> Hashed<W> {
         Self { inner, sha256: Sha256::new(), size: 0 }
     }
 
+    /// The digest of what went through it until now.
+    pub(crate) fn digest(&self) -> Digest {
+        Digest::from_bytes(self.sha256.clone().finalize().into())
+    }
+
+    /// What it reads from or writes to, past it.
+    pub(crate) fn inner_mut(&mut self) -> &mut W {
+        &mut self.inner
+    }
+
     pub(crate) fn finish(self) -> (Digest, u64) {
         (Digest::from_bytes(self.sha256.finalize().into()), self.size)
     }

@@ -2,7 +2,7 @@
 //!
 //! [`check`] says what a file is and what is wrong with it, without changing anything; [`copy`] copies a database that is in use;
 //! [`read`] asks it something; [`repair`] rebuilds a damaged one from what can be read; [`backup`], [`verify`] and [`restore`] put a node's databases into one
-//! archive and take them out again. What each promises is in `docs/databases.md`. Calls block: asynchronous callers use a thread.
+//! archive and take them out again; [`offer`] and [`receive`] carry one to another machine, and [`Gathering`] puts those of many into one archive. What each promises is in `docs/databases.md`. Calls block: asynchronous callers use a thread.
 
 mod archive;
 mod check;
@@ -23,7 +23,8 @@ mod users;
 mod wal;
 
 pub use archive::{
-    Absent, BackedUp, Manifest, Member, Restored, Restoring, Verified, backup, backup_some, restore, verify,
+    Absent, BackedUp, Gathering, Manifest, Member, Offer, Part, PartState, Restored, Restoring, Verified, Wanted,
+    backup, backup_some, offer, receive, rehearse, restore, verify,
 };
 pub use check::{Check, Findings, Kind, MOST_FINDINGS, check, kind};
 pub use copy::{Copied, copy, digest_of_copy};

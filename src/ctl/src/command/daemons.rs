@@ -80,7 +80,7 @@ fn rows(host: &Host, component: &Component, table: &mut Table) -> Vec<Value> {
     for (name, silent) in &component.details {
         let Some(silent) = silent.as_f64() else { continue };
         // The daemon knows how long each of them may be silent.
-        let stuck = component.message.contains(&format!("{name} is stuck"));
+        let stuck = component.stuck.contains(name);
         let state = if stuck { Cell::toned("stuck", Tone::Bad) } else { Cell::toned("running", Tone::Good) };
         table.row(vec![
             host.id.as_str().into(),

@@ -1,12 +1,24 @@
 //! Every command of `ringriftctl` that the documentation names is there, with every flag that it is shown with.
 
-use std::{collections::BTreeMap, fs, path::Path, process::Command};
+use std::{collections::BTreeMap, fs, path::Path, process::Stdio, time::Duration};
+
+use futures::StreamExt as _;
+use tokio::io::AsyncReadExt as _;
+
+use crate::{
+    ctl::{PATIENCE, command},
+    fleet::{Place, nobody},
+};
 
 /// What the manual knows: a command's words, joined by dashes, and its page.
 fn manual() -> BTreeMap<String, String> {
     let dir = tempfile::tempdir().unwrap();
-    let done =
-        Command::new(env!("CARGO_BIN_EXE_ringriftctl")).arg("man").arg("--dir").arg(dir.path()).output().unwrap();
+    let done = std::process::Command::new(env!("CARGO_BIN_EXE_ringriftctl"))
+        .arg("man")
+        .arg("--dir")
+        .arg(dir.path())
+        .output()
+        .unwrap();
     assert!(done.status.success(), "{done:?}");
     let pages = fs::read_dir(dir.path()).unwrap().map(|page| page.unwrap().path());
     pages
@@ -87,6 +99,86 @@ fn every_command_that_the_documentation_names_is_there() {
     }
     assert!(seen > 100, "only {seen} commands were found");
     assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+/// The words of a command line, as a shell takes it apart.
+fn words(line: &str) -> Vec<String> {
+    let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
+    for c in line.chars() {
+        match (quote, c) {
+            (Some(open), c) if c == open => quote = None,
+            (None, '\'' | '"') => {
+                quote = Some(c);
+                word.get_or_insert_default();
+            }
+            (None, c) if c.is_whitespace() => words.extend(word.take()),
+            (_, c) => word.get_or_insert_default().push(c),
+        }
+    }
+    words.into_iter().chain(word).collect()
+}
+
+#[test]
+fn a_command_line_is_taken_apart_as_by_a_shell() {
+    assert_eq!(
+        words("ringriftctl  hosts set 'new fan' gpu='RTX 4090' ''"),
+        ["ringriftctl", "hosts", "set", "new fan", "gpu=RTX 4090", ""]
+    );
+}
+
+/// What it does is claimed and tested elsewhere, command by command; here each is typed as it stands there, on a machine where no daemon and
+/// no node can be reached.
+#[tokio::test]
+async fn every_command_of_the_operations_manual_can_be_typed_as_it_stands_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let text = fs::read_to_string(root.join("docs/operations.md")).unwrap();
+    let mut lines = commands(&text);
+    lines.sort_unstable();
+    lines.dedup();
+    assert!(lines.len() > 45, "only {} commands were found", lines.len());
+    let faults = futures::stream::iter(lines).map(typed).buffer_unordered(4).filter_map(async |fault| fault);
+    let faults: Vec<String> = faults.collect().await;
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+/// The hosts that the manual speaks of.
+const NAMED: [&str; 5] = ["gpu-3", "gpu-9", "lambda-gh200-a", "lambda-gh200-b", "NODE"];
+
+/// What is wrong with a command line, if anything.
+async fn typed(line: &str) -> Option<String> {
+    let place = Place::new(&format!(
+        "hosts:\n{}p2p_voters: [gpu-3]\n",
+        NAMED.map(|name| format!("  {name}: {{ssh_host: refused, status: ready, role: mixed}}\n")).concat()
+    ));
+    let words = words(line);
+    let endless = words.iter().any(|word| matches!(word.as_str(), "--follow" | "--watch"));
+    let mut command = command();
+    command
+        .current_dir(place.path(""))
+        .env("HOME", place.path(""))
+        .env("PATH", "/usr/bin:/bin")
+        .env("RINGRIFT_API", nobody())
+        .env("RINGRIFT_SSH", place.path("ssh"))
+        .env("RINGRIFT_HOSTS_FILE", place.path("hosts.yaml"))
+        .args(["--timeout", "1"])
+        .args(words.iter().skip(1).map(|word| word.trim_matches(['[', ']'])))
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let patience = if endless { Duration::from_secs(1) } else { 2 * PATIENCE };
+    match tokio::time::timeout(patience, child.wait()).await {
+        // They never end by themselves: that they began is enough.
+        Err(_) if endless => None,
+        Err(_) => Some(format!("{line}: no end")),
+        Ok(status) => match status.unwrap().code() {
+            Some(0..=1 | 3..=5) => None,
+            code => {
+                let mut said = String::new();
+                child.stderr.take().unwrap().read_to_string(&mut said).await.unwrap();
+                Some(format!("{line}: {code:?}: {said}"))
+            }
+        },
+    }
 }
 
 #[test]

@@ -58,6 +58,7 @@ pub(super) fn subsystems(picture: &Picture) -> Component {
         Component::new("coordinator_managers", ComponentStatus::Error, text.join(", "))
     };
     component.last_activity = Some(picture.now);
+    component.stuck = stuck.iter().map(|subsystem| subsystem.name.to_owned()).collect();
     for subsystem in picture.subsystems.iter() {
         component.details.insert(subsystem.name.to_owned(), subsystem.silent_for.as_secs_f64().into());
     }

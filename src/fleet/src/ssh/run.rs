@@ -115,7 +115,7 @@ impl Ssh {
     pub async fn run_fed(&self, host: &Host, script: &str, input: impl AsRef<[u8]>) -> Result<Ran, Unreached> {
         let (place, mut session) = self.begin(host, script).await?;
         let ran = async {
-            session.feed(input.as_ref()).await.map_err(|_| Fault::Lost)?;
+            session.feed(input.as_ref()).await;
             session.finish().await
         };
         ran.await.map_err(|fault| {
@@ -145,7 +145,7 @@ impl Ssh {
         input: impl AsRef<[u8]>,
     ) -> Result<Ran, Fault> {
         let mut session = self.log_in(host, endpoint, script).await?;
-        session.feed(input.as_ref()).await.map_err(|_| Fault::Lost)?;
+        session.feed(input.as_ref()).await;
         session.finish().await
     }
 
@@ -268,6 +268,11 @@ impl Session {
         Ok(Some(text.strip_suffix('\n').unwrap_or(&text).to_owned()))
     }
 
+    /// Some of the bytes that come next; 0 after the last.
+    pub async fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.out.read(buffer).await
+    }
+
     /// Reads what is left, and waits for the end.
     pub async fn finish(mut self) -> Result<Ran, Fault> {
         let mut out = Vec::new();
@@ -303,12 +308,11 @@ impl Session {
         }
     }
 
-    async fn feed(&mut self, input: &[u8]) -> io::Result<()> {
-        let Some(mut stdin) = self.child.stdin.take() else { return Ok(()) };
-        // Dropped at the end: the other side reads to the end of it. One that reads no further says at its own end why.
-        match stdin.write_all(input).await {
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
-            _ => Ok(()),
+    /// Whether all of it was read is not known here: a script may end before, and a lost connection is seen by how it ends.
+    async fn feed(&mut self, input: &[u8]) {
+        // Dropped at the end: the other side reads to the end of it.
+        if let Some(mut stdin) = self.child.stdin.take() {
+            let _ = stdin.write_all(input).await;
         }
     }
 

@@ -84,6 +84,17 @@ pub fn backup_some(
         }
     };
     let manifest = Manifest::new(node, partial.databases().to_vec(), missing, others);
+    seal(partial, manifest, output, resumed, course)
+}
+
+/// Ends an archive, reads all of it again, and gives it its name.
+pub(super) fn seal(
+    partial: Partial,
+    manifest: Manifest,
+    output: &Path,
+    resumed: usize,
+    course: &mut Course<'_>,
+) -> Result<BackedUp> {
     let text = serde_json::to_vec_pretty(&manifest).map_err(io::Error::from).map_err(DbError::io("write", output))?;
     let whole = partial.finish(MANIFEST, &text)?;
     let verified = verify(&whole, course);

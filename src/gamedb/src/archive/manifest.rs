@@ -9,9 +9,10 @@ use crate::{copy::Copied, find::is_name};
 pub struct Manifest {
     /// What this is: `ringrift-backup`.
     pub format: String,
-    /// Of the format: 1.
+    /// Of the format: 1, or 2 if it is of several nodes.
     pub version: u32,
-    /// Whose databases they are.
+    /// Whose databases they are; empty if they are of several nodes.
+    #[serde(default)]
     pub node: String,
     /// When the archive was finished, in UTC.
     pub finished_at: String,
@@ -21,12 +22,38 @@ pub struct Manifest {
     pub missing: Vec<Absent>,
     /// What lies where game databases are, and is none.
     pub others: Vec<Absent>,
+    /// Of several nodes: what became of each. All names above begin with the node's then.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub nodes: Vec<Part>,
+}
+
+/// One node of an archive of several.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// Its name.
+    pub node: String,
+    /// What became of it.
+    pub state: PartState,
+    /// Why it is not in it; empty if it is.
+    pub reason: String,
+}
+
+/// What became of a node whose databases were to be in an archive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PartState {
+    /// It was asked for all of its databases.
+    Asked,
+    /// Nothing is expected of it.
+    Skipped,
+    /// Databases of it may be missing, and nobody knows which.
+    Missing,
 }
 
 /// A database in an archive.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Member {
-    /// Its path below the node's root.
+    /// Its path below the node's root, behind the node's name in an archive of several.
     pub name: String,
     /// Bytes.
     pub size_bytes: u64,
@@ -47,7 +74,7 @@ pub struct Member {
 /// A file that is not in an archive.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Absent {
-    /// Its path below the node's root.
+    /// Its path below the node's root, behind the node's name in an archive of several.
     pub name: String,
     /// Why.
     pub reason: String,
@@ -55,6 +82,8 @@ pub struct Absent {
 
 const FORMAT: &str = "ringrift-backup";
 const VERSION: u32 = 1;
+/// Of archives of several nodes.
+const OF_NODES: u32 = 2;
 
 impl Manifest {
     pub(super) fn new(node: &str, databases: Vec<Member>, missing: Vec<Absent>, others: Vec<Absent>) -> Self {
@@ -66,26 +95,60 @@ impl Manifest {
             databases,
             missing,
             others,
+            nodes: Vec::new(),
         }
+    }
+
+    /// Of several nodes.
+    pub(super) fn of_nodes(
+        databases: Vec<Member>,
+        missing: Vec<Absent>,
+        others: Vec<Absent>,
+        nodes: Vec<Part>,
+    ) -> Self {
+        Self { version: OF_NODES, nodes, ..Self::new("", databases, missing, others) }
     }
 
     /// Reads one, and refuses names that lead elsewhere.
     pub(super) fn parse(bytes: &[u8]) -> Result<Self, String> {
         let manifest: Self =
             serde_json::from_slice(bytes).map_err(|error| format!("its manifest makes no sense: {error}"))?;
-        if manifest.format != FORMAT || manifest.version != VERSION {
+        if manifest.format != FORMAT || ![VERSION, OF_NODES].contains(&manifest.version) {
             let (format, version) = (&manifest.format, manifest.version);
-            return Err(format!("it is of format {format} {version}, not {FORMAT} {VERSION}"));
+            return Err(format!("it is of format {format} {version}, not {FORMAT} {VERSION} or {OF_NODES}"));
         }
-        if let Some(member) = manifest.databases.iter().find(|member| !is_name(&member.name)) {
+        let is_placed = |member: &&Member| {
+            let (node, name) = manifest.place(member);
+            is_name(name) && (manifest.version == VERSION || manifest.nodes.iter().any(|part| part.node == node))
+        };
+        if let Some(member) = manifest.databases.iter().find(|member| !is_placed(member)) {
             return Err(format!("it has a member {:?}, which is no place of a game database", member.name));
         }
         Ok(manifest)
     }
 
-    /// Whether all databases of the node are in it, and each is whole.
+    /// Whether all databases of the node, or of all nodes, are in it, and each is whole.
     pub fn is_complete(&self) -> bool {
-        self.missing.is_empty() && self.databases.iter().all(|member| member.whole)
+        self.missing.is_empty()
+            && self.databases.iter().all(|member| member.whole)
+            && self.nodes.iter().all(|part| part.state != PartState::Missing)
+    }
+
+    /// Of which node a database is, and its path below that node's root.
+    pub fn place<'m>(&'m self, member: &'m Member) -> (&'m str, &'m str) {
+        match member.name.split_once('/') {
+            Some(place) if self.version == OF_NODES => place,
+            _ => (&self.node, &member.name),
+        }
+    }
+
+    /// Whose databases they are, for people.
+    pub fn whose(&self) -> String {
+        match self.nodes.len() {
+            0 => self.node.clone(),
+            1 => "1 node".to_owned(),
+            count => format!("{count} nodes"),
+        }
     }
 }
 

@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// The default of the zstd program.
-const LEVEL: i32 = 3;
+pub(super) const LEVEL: i32 = 3;
 
 /// What is finished of an archive.
 #[derive(Debug, Serialize, Deserialize)]
@@ -73,9 +73,12 @@ impl Partial {
         &self.journal.databases
     }
 
-    /// Adds a database. It is in it for good when this is done.
+    /// Adds a database. It is in it for good when this is done; if this fails, nothing of it is.
     pub(super) fn add(&mut self, member: Member, from: impl io::Read) -> Result<()> {
-        self.append(&member.name, member.size_bytes, from)?;
+        if let Err(error) = self.append(&member.name, member.size_bytes, from) {
+            self.cut_back()?;
+            return Err(error);
+        }
         let end = self.tar.get_mut().cut().map_err(DbError::io("write", &self.path))?;
         self.journal.databases.push(member);
         self.journal.end = end;
@@ -96,6 +99,18 @@ impl Partial {
             let _ = fs::remove_file(&self.path);
             let _ = fs::remove_file(&self.journal_path);
         }
+    }
+
+    /// Takes away what is behind the last whole member.
+    fn cut_back(&mut self) -> Result<()> {
+        let failed = |error| DbError::io("write", &self.path)(error);
+        let file = self.tar.get_ref().file.try_clone().map_err(failed)?;
+        let frames = Frames { file: file.try_clone().map_err(failed)?, encoder: None };
+        // The old one writes an end of archive when it is dropped, which must not stay either.
+        drop(std::mem::replace(&mut self.tar, Builder::new(frames)));
+        let mut end = &file;
+        let cut = file.set_len(self.journal.end).and_then(|()| end.seek(SeekFrom::End(0)));
+        cut.map(|_| ()).map_err(DbError::io("write", &self.path))
     }
 
     fn append(&mut self, name: &str, size: u64, from: impl io::Read) -> Result<()> {

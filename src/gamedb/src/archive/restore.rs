@@ -57,8 +57,16 @@ pub struct Restored {
     pub outcome: Restoring,
 }
 
-/// Takes databases out of an archive, to where they belong below `root`: all of them, or the one called `only`, by its path in the archive
-/// or the end of it. The whole archive is verified before anything is written. A database that is there is kept under another name;
+/// Which databases of an archive are meant; by default all.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Wanted<'a> {
+    /// In an archive of several nodes: those of this one. Without it, the archive may have databases of one alone.
+    pub node: Option<&'a str>,
+    /// The one of this name: its path in the archive, or the end of it.
+    pub database: Option<&'a str>,
+}
+
+/// Takes databases out of an archive, to where they belong below `root`. The whole archive is verified before anything is written. A database that is there is kept under another name;
 /// one that is the same is left as it is, so that a restore that was stopped goes on where it was.
 ///
 /// # Errors
@@ -68,17 +76,17 @@ pub struct Restored {
 pub fn restore(
     archive: &Path,
     root: &Path,
-    only: Option<&str>,
+    wanted: Wanted<'_>,
     outcome: Outcome,
     course: &mut Course<'_>,
 ) -> Result<(Manifest, Vec<Restored>)> {
     let root = fs::canonicalize(root).map_err(DbError::io("write to", root))?;
     let manifest = verify(archive, course)?.manifest;
-    let wanted = select(archive, &manifest, only)?;
+    let wanted = select(archive, &manifest, wanted)?;
     let mut restored: Vec<Restored> = Vec::new();
     let mut todo: Vec<&Member> = Vec::new();
     for member in wanted {
-        let path = root.join(&member.name);
+        let path = root.join(manifest.place(member).1);
         let state = plan(member, &path, &root, course)?;
         let later = matches!(state, Restoring::Would { .. }) && outcome == Outcome::Replace;
         if later {
@@ -103,24 +111,44 @@ pub fn restore(
     Ok((manifest, restored))
 }
 
-fn select<'m>(archive: &Path, manifest: &'m Manifest, only: Option<&str>) -> Result<Vec<&'m Member>> {
-    let Some(only) = only else { return Ok(manifest.databases.iter().collect()) };
-    let end = format!("/{only}");
-    let is_meant = |member: &&Member| member.name == only || member.name.ends_with(&end);
-    let meant: Vec<&Member> = manifest.databases.iter().filter(is_meant).collect();
-    let names = |members: &mut dyn Iterator<Item = &'m Member>| {
-        members.map(|member| member.name.as_str()).collect::<Vec<_>>().join(", ")
-    };
-    let (path, name) = (archive.to_owned(), only.to_owned());
-    match meant.len() {
-        1 => Ok(meant),
-        0 => Err(DbError::NoMember { path, name, has: names(&mut manifest.databases.iter()) }),
-        _ => Err(DbError::SeveralMembers { path, name, has: names(&mut meant.into_iter()) }),
+fn select<'m>(archive: &Path, manifest: &'m Manifest, wanted: Wanted<'_>) -> Result<Vec<&'m Member>> {
+    let path = archive.to_owned();
+    let all: Vec<&Member> = manifest
+        .databases
+        .iter()
+        .filter(|member| wanted.node.is_none_or(|node| manifest.nodes.is_empty() || manifest.place(member).0 == node))
+        .collect();
+    let names = |members: &[&Member]| members.iter().map(|member| member.name.as_str()).collect::<Vec<_>>().join(", ");
+    if let Some(node) = wanted.node.filter(|_| all.is_empty()) {
+        return Err(DbError::NoNode { path, node: node.to_owned(), has: nodes(manifest).join(", ") });
+    }
+    if let Some(only) = wanted.database {
+        let end = format!("/{only}");
+        let is_meant = |member: &&&Member| member.name == only || member.name.ends_with(&end);
+        let meant: Vec<&Member> = all.iter().filter(is_meant).copied().collect();
+        let name = only.to_owned();
+        return match meant.len() {
+            1 => Ok(meant),
+            0 => Err(DbError::NoMember { path, name, has: names(&all) }),
+            _ => Err(DbError::SeveralMembers { path, name, has: names(&meant) }),
+        };
+    }
+    match nodes(manifest).as_slice() {
+        [_, _, ..] if wanted.node.is_none() => Err(DbError::WhichNode { path, has: nodes(manifest).join(", ") }),
+        _ => Ok(all),
     }
 }
 
+/// The nodes that have databases in it.
+fn nodes(manifest: &Manifest) -> Vec<&str> {
+    let mut nodes: Vec<&str> = manifest.databases.iter().map(|member| manifest.place(member).0).collect();
+    nodes.sort_unstable();
+    nodes.dedup();
+    nodes
+}
+
 /// What would become of a database.
-fn plan(member: &Member, path: &Path, root: &Path, course: &mut Course<'_>) -> Result<Restoring> {
+pub(super) fn plan(member: &Member, path: &Path, root: &Path, course: &mut Course<'_>) -> Result<Restoring> {
     let refused = |reason: String| Ok(Restoring::Refused { reason });
     if let Err(error) = inside(path, root) {
         return refused(error.to_string());
@@ -146,7 +174,7 @@ fn plan(member: &Member, path: &Path, root: &Path, course: &mut Course<'_>) -> R
 }
 
 /// Whether a path stays below the root, links and all.
-fn inside(path: &Path, root: &Path) -> Result<()> {
+pub(super) fn inside(path: &Path, root: &Path) -> Result<()> {
     for part in path.ancestors().take_while(|part| *part != root) {
         match fs::canonicalize(part) {
             Ok(real) if real.starts_with(root) => return Ok(()),
@@ -161,7 +189,8 @@ fn inside(path: &Path, root: &Path) -> Result<()> {
     Ok(())
 }
 
-fn extract(
+/// Writes a database to its place, if its bytes are those that are expected; where the one before is kept.
+pub(super) fn extract(
     archive: &Path,
     member: &Member,
     entry: &mut dyn Read,

@@ -6,7 +6,7 @@ use std::{
 };
 
 use proptest::prelude::*;
-use ringrift_gamedb::{Course, DbError, Outcome, Restored, Restoring, Stop, backup, check, restore, verify};
+use ringrift_gamedb::{Course, DbError, Outcome, Restored, Restoring, Stop, Wanted, backup, check, restore, verify};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
@@ -41,7 +41,7 @@ pub(crate) fn backed_up(node: &Path) -> (TempDir, PathBuf) {
 }
 
 pub(crate) fn restored(archive: &Path, root: &Path, only: Option<&str>) -> Vec<Restored> {
-    restore(archive, root, only, Outcome::Replace, &mut Course::silent()).unwrap().1
+    restore(archive, root, Wanted { database: only, node: None }, Outcome::Replace, &mut Course::silent()).unwrap().1
 }
 
 #[test]

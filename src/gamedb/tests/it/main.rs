@@ -6,6 +6,7 @@ mod archiving;
 mod checking;
 mod copying;
 mod database;
+mod gathering;
 mod repairing;
 mod restoring;
 mod writer;

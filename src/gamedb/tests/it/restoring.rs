@@ -3,7 +3,7 @@ use std::{
     os::unix::fs::symlink,
 };
 
-use ringrift_gamedb::{Course, DbError, Outcome, Restoring, backup, check, restore, verify};
+use ringrift_gamedb::{Course, DbError, Outcome, Restoring, Wanted, backup, check, restore, verify};
 
 use crate::{
     archiving::{NAMES, backed_up, node, restored},
@@ -21,7 +21,8 @@ fn a_restore_keeps_what_was_there_and_leaves_alone_what_is_in_use() {
         games(&node.path().join(name), 7, 3);
     }
     let writer = Writer::start(&node.path().join(NAMES[1]), "idle");
-    let rehearsed = restore(&archive, node.path(), None, Outcome::Rehearse, &mut Course::silent()).unwrap().1;
+    let rehearsed =
+        restore(&archive, node.path(), Wanted::default(), Outcome::Rehearse, &mut Course::silent()).unwrap().1;
     assert_eq!(rehearsed[0].outcome, Restoring::Would { replaces: true });
     assert!(matches!(&rehearsed[1].outcome, Restoring::Refused { reason } if reason.contains("is in use by")));
 
@@ -79,7 +80,15 @@ fn a_database_is_named_by_the_end_of_its_path_if_that_is_enough() {
     let node = node();
     let (_shelf, archive) = backed_up(node.path());
     let other = folder();
-    let try_name = |name| restore(&archive, other.path(), Some(name), Outcome::Rehearse, &mut Course::silent());
+    let try_name = |name| {
+        restore(
+            &archive,
+            other.path(),
+            Wanted { database: Some(name), node: None },
+            Outcome::Rehearse,
+            &mut Course::silent(),
+        )
+    };
     assert_eq!(try_name("run-1/games.db").unwrap().1.len(), 1);
     assert!(matches!(try_name("games.db"), Err(DbError::SeveralMembers { has, .. }) if has.contains(NAMES[1])));
     assert!(matches!(try_name("play.db"), Err(DbError::NoMember { has, .. }) if has.contains(NAMES[0])));
@@ -103,7 +112,7 @@ fn a_restore_that_loses_its_disk_space_leaves_what_was_there() {
 #[ignore = "run by the test before it, without room"]
 fn restore_where_there_is_no_room() {
     let node = small();
-    let done = restore(&node.join("b.tar.zst"), &node, None, Outcome::Replace, &mut Course::silent());
+    let done = restore(&node.join("b.tar.zst"), &node, Wanted::default(), Outcome::Replace, &mut Course::silent());
     assert!(matches!(done, Err(DbError::DiskFull { .. })), "{done:?}");
 }
 
@@ -156,7 +165,7 @@ fn an_archive_that_is_not_ours_is_refused() {
         pack(&members);
         for error in [
             verify(&path, &mut Course::silent()).unwrap_err(),
-            restore(&path, root.path(), None, Outcome::Replace, &mut Course::silent()).unwrap_err(),
+            restore(&path, root.path(), Wanted::default(), Outcome::Replace, &mut Course::silent()).unwrap_err(),
         ] {
             assert!(matches!(error, DbError::BadArchive { .. }) && error.to_string().contains(expected), "{error}");
         }

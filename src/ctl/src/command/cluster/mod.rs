@@ -14,7 +14,7 @@ use ringrift_config::Host;
 use self::{act::ActArgs, rolling::RestartArgs};
 pub(crate) use self::{
     ask::{Api, over_ssh},
-    script::UNIT,
+    script::{UNIT, with_functions},
     state::State,
 };
 use crate::{
@@ -76,6 +76,30 @@ pub(crate) async fn run(context: &Context, command: ClusterCommand) -> Result<Ex
     };
     report.print(context.json)?;
     Ok(report.exit)
+}
+
+/// What is done with the daemon of one host over SSH.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Deed {
+    Start,
+    Stop,
+}
+
+/// Starts or stops the daemon of one host, which is of no other's concern. Whether it is then as it should be, and how it is.
+pub(crate) async fn act_on(fleet: &Fleet, host: &Host, deed: Deed) -> (bool, String) {
+    let script = match deed {
+        Deed::Start => script::start("start", &host.id),
+        Deed::Stop => script::stop(),
+    };
+    let lines = fleet.lines("", 1);
+    let line = lines.begin(host.id.as_str());
+    let state = ask::over_ssh(&fleet.ssh, host, &line, &script).await;
+    let well = match deed {
+        Deed::Start => state.is_running(),
+        Deed::Stop => state == State::Stopped,
+    };
+    line.end(&state.to_string());
+    (well, state.to_string())
 }
 
 /// What was found out about the daemons of these hosts.

@@ -93,6 +93,11 @@ look
 /// Leadership is handed over and requests under way are finished first, so it gets the time that the unit gives it.
 const STOP_PLAIN: &str = r#"kill -TERM "$pid"; tries=0; while alive && [ $tries -lt 60 ]; do tries=$((tries + 1)); sleep 0.5; done; alive && kill -KILL "$pid"; while alive; do sleep 0.1; done; rm -f "$pidfile""#;
 
+/// A script that knows how the daemon is found there: `settings`, `alive`, `look`, `as_root`, and its `unit`.
+pub(crate) fn with_functions(script: &str) -> String {
+    format!("unit={UNIT}\n{LOOK}\n{script}")
+}
+
 /// Only looks.
 pub(crate) fn look() -> String {
     filled(&format!("{LOOK}\nlook\nadvertised"), "", None)

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use ringrift_gamedb::{Manifest, Member};
+use ringrift_gamedb::{Manifest, Member, PartState};
 
 use crate::{
     bytes::bytes,
@@ -29,6 +29,17 @@ pub(super) fn contents(context: &Context, manifest: &Manifest) -> String {
         ]);
     }
     let mut text = table.render(context.paint);
+    for part in &manifest.nodes {
+        match part.state {
+            PartState::Asked => {}
+            PartState::Skipped => {
+                let _ = writeln!(text, "Skipped: {}: {}", part.node, part.reason);
+            }
+            PartState::Missing => {
+                let _ = writeln!(text, "Missing: {}: {}", part.node, part.reason);
+            }
+        }
+    }
     for missing in &manifest.missing {
         let _ = writeln!(text, "Missing: {}: {}", missing.name, missing.reason);
     }

@@ -5,11 +5,14 @@ use std::{
 
 use clap::Args;
 use ringrift_config::NodeId;
-use ringrift_gamedb::{BackedUp, Course, DbError, Found, Kind, backup, find, kind};
+use ringrift_gamedb::{BackedUp, Course, DbError, backup};
 use serde_json::json;
 
 use super::{
     archive::{contents, databases},
+    gather,
+    nodes::Nodes,
+    send::{Deed, Listed, list},
     task,
 };
 use crate::{
@@ -18,7 +21,7 @@ use crate::{
     exit::Exit,
     failure::Failure,
     report::Report,
-    table::{Table, left, right},
+    table::{Cell, Table, left, right},
 };
 
 /// From where to where.
@@ -28,13 +31,16 @@ pub(crate) struct BackupArgs {
     #[arg(long, short, value_name = "FILE")]
     output: PathBuf,
 
+    #[command(flatten)]
+    nodes: Nodes,
+
     /// The node's folder: the one that has data/games and data/selfplay
-    #[arg(long, value_name = "DIR", default_value = ".")]
+    #[arg(long, value_name = "DIR", default_value = ".", conflicts_with = "of_nodes")]
     root: PathBuf,
 
-    /// The node's name in the archive; without it, this machine's
+    /// This machine's name in the archive; without it, the one that it has itself
     #[arg(long, value_name = "NAME", env = "RINGRIFT_NODE_ID")]
-    node: Option<NodeId>,
+    name: Option<NodeId>,
 
     /// Only say what would be in it
     #[arg(long, short = 'n')]
@@ -42,8 +48,15 @@ pub(crate) struct BackupArgs {
 }
 
 pub(super) async fn run(context: &Context, args: BackupArgs) -> Result<Report, Failure> {
-    let BackupArgs { output, root, node, dry_run } = args;
-    let node = node.map_or_else(machine, |node| node.to_string());
+    let BackupArgs { output, nodes, root, name, dry_run } = args;
+    if nodes.are_meant() {
+        return if dry_run {
+            gather::plan(context, &nodes, &output).await
+        } else {
+            gather::run(context, &nodes, output).await
+        };
+    }
+    let node = name.map_or_else(machine, |node| node.to_string());
     if dry_run {
         let found = task::run(context, move |course| look(&root, &output, course)).await?;
         return Ok(plan(context, &found.map_err(|error| task::failure(&error))?));
@@ -51,11 +64,18 @@ pub(super) async fn run(context: &Context, args: BackupArgs) -> Result<Report, F
     let made = task::run(context, move |course| backup(&root, &node, &output, course)).await?;
     match made {
         Ok(made) => Ok(report(context, &made)),
-        Err(error @ (DbError::Stopped(_) | DbError::DiskFull { .. })) => {
-            Err(task::failure(&error)
-                .advise("Repeat the command: it goes on behind the last database that is finished."))
+        Err(error) => Err(failure(&error)),
+    }
+}
+
+/// What to do about a backup that is not there.
+pub(super) fn failure(error: &DbError) -> Failure {
+    let failure = task::failure(error);
+    match error {
+        DbError::Stopped(_) | DbError::DiskFull { .. } => {
+            failure.advise("Repeat the command: it goes on behind the last database that is finished.")
         }
-        Err(error) => Err(task::failure(&error)),
+        _ => failure,
     }
 }
 
@@ -64,60 +84,40 @@ pub(crate) fn machine() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
-/// A file that a backup would look at: its size, and what it is or why that is not known.
-type Seen = (Found, u64, Result<Kind, DbError>);
-
-fn look(root: &Path, output: &Path, course: &mut Course<'_>) -> Result<Vec<Seen>, DbError> {
+fn look(root: &Path, output: &Path, course: &mut Course<'_>) -> Result<Vec<Listed>, DbError> {
     if output.exists() {
         return Err(DbError::Exists(output.to_owned()));
     }
-    let found = find(root)?;
-    if found.is_empty() {
-        return Err(DbError::NoneFound(root.to_owned()));
-    }
-    let mut seen = Vec::new();
-    for one in found {
-        let size = one.path.metadata().map_or(0, |metadata| metadata.len());
-        let kind = match kind(&one.path, course) {
-            Err(error @ DbError::Stopped(_)) => return Err(error),
-            kind => kind,
-        };
-        seen.push((one, size, kind));
-    }
-    Ok(seen)
+    let listed = list(root, course)?;
+    if listed.is_empty() { Err(DbError::NoneFound(root.to_owned())) } else { Ok(listed) }
 }
 
-fn plan(context: &Context, seen: &[Seen]) -> Report {
+fn plan(context: &Context, listed: &[Listed]) -> Report {
     let mut table = Table::new(&[left("FILE"), left("PLAN"), right("SIZE"), left("NOTE")]);
-    let (mut files, mut size, mut complete) = (Vec::new(), 0, true);
-    for (one, bytes_of, kind) in seen {
-        let (deed, note) = match kind {
-            Ok(Kind::Game) => ("copy", String::new()),
-            Ok(Kind::Unreadable) => ("copy", Kind::Unreadable.as_str().to_owned()),
-            Ok(kind @ (Kind::OtherSqlite | Kind::Empty)) => ("leave", kind.as_str().to_owned()),
-            Ok(kind @ Kind::NotSqlite) => ("MISSING", kind.as_str().to_owned()),
-            Err(error) => ("MISSING", error.to_string()),
-        };
-        complete &= deed != "MISSING";
-        if deed == "copy" {
-            size += bytes_of;
-        }
-        table.row(vec![one.name.as_str().into(), deed.into(), bytes(*bytes_of).into(), note.clone().into()]);
-        files.push(json!({ "name": one.name, "plan": deed.to_lowercase(), "size_bytes": bytes_of, "message": note }));
+    for one in listed {
+        let cells = [one.name.clone(), one.plan.as_str().to_owned(), bytes(one.size_bytes), one.message.clone()];
+        table.row(cells.map(Cell::from).to_vec());
     }
+    let size = to_copy(listed);
+    let complete = listed.iter().all(|one| one.plan != Deed::Missing);
     let mut text = table.render(context.paint);
     let _ = writeln!(text, "At most {} would be written. Nothing was changed.", bytes(size));
-    let json = json!({ "success": complete, "dry_run": true, "files": files, "size_bytes": size });
+    let json = json!({ "success": complete, "dry_run": true, "files": listed, "size_bytes": size });
     Report::ok(text, json).exit(if complete { Exit::Ok } else { Exit::Failed })
 }
 
-fn report(context: &Context, made: &BackedUp) -> Report {
+/// Bytes of what is copied.
+pub(super) fn to_copy(listed: &[Listed]) -> u64 {
+    listed.iter().filter(|one| one.plan == Deed::Copy).map(|one| one.size_bytes).sum()
+}
+
+pub(super) fn report(context: &Context, made: &BackedUp) -> Report {
     let mut text = contents(context, &made.manifest);
     let count = databases(made.manifest.databases.len());
     let _ = writeln!(
         text,
         "Backed up {count} of {} to {}, {}; all of it was read again.",
-        made.manifest.node,
+        made.manifest.whose(),
         made.path.display(),
         bytes(made.size_bytes)
     );

@@ -7,7 +7,7 @@ use clap::Args;
 use ringrift_gamedb::{Check, Course, DbError, Kind, check, find};
 use serde_json::{Value, json};
 
-use super::task;
+use super::{elsewhere, nodes::Nodes, task};
 use crate::{
     bytes::bytes,
     context::Context,
@@ -22,18 +22,24 @@ use crate::{
 #[derive(Debug, Args)]
 pub(crate) struct CheckArgs {
     /// Databases, or folders of nodes: those that have data/games and data/selfplay; without any, the current folder
-    #[arg(value_name = "PATH")]
+    #[arg(value_name = "PATH", conflicts_with = "of_nodes")]
     paths: Vec<PathBuf>,
 
     /// One database
     #[arg(long, value_name = "FILE", conflicts_with = "paths")]
     db: Option<PathBuf>,
+
+    #[command(flatten)]
+    nodes: Nodes,
 }
 
 /// What became of the check of one file.
 type Checked = (PathBuf, Result<Check, DbError>);
 
 pub(super) async fn run(context: &Context, args: CheckArgs) -> Result<Report, Failure> {
+    if args.nodes.are_meant() {
+        return elsewhere::run(context, &args.nodes, args.db.as_deref()).await;
+    }
     let paths = match args.db {
         Some(file) => vec![file],
         None if args.paths.is_empty() => vec![PathBuf::from(".")],
@@ -82,7 +88,7 @@ fn report(context: &Context, checked: &[Checked], not_reached: usize) -> Report 
     for (path, outcome) in checked {
         let (result, games, size, note) = match outcome {
             Ok(check) => row(check),
-            Err(error) => (Cell::toned("NOT CHECKED", Tone::Bad), String::new(), String::new(), error.to_string()),
+            Err(error) => (Cell::toned(NOT_CHECKED, Tone::Bad), String::new(), String::new(), error.to_string()),
         };
         let ok = outcome.as_ref().is_ok_and(Check::is_sound);
         sound &= ok;
@@ -102,6 +108,9 @@ fn report(context: &Context, checked: &[Checked], not_reached: usize) -> Report 
     let json = json!({ "success": sound, "not_checked": not_reached, "databases": list });
     Report::ok(text, json).exit(if sound { Exit::Ok } else { Exit::Failed })
 }
+
+/// The result of a file that was not checked to its end.
+pub(super) const NOT_CHECKED: &str = "NOT CHECKED";
 
 fn row(check: &Check) -> (Cell, String, String, String) {
     let result = match check.kind {

@@ -40,7 +40,7 @@ pub(crate) async fn run<T: Send + 'static>(
     ended.map_err(|error| Failure::local("the work broke off", &error))
 }
 
-async fn asked_to_end() {
+pub(super) async fn asked_to_end() {
     let terminated = async {
         match signal(SignalKind::terminate()) {
             Ok(mut signal) => {
@@ -55,11 +55,16 @@ async fn asked_to_end() {
     }
 }
 
+/// The kind of the failure that there is no game database at all.
+pub(super) const NO_DATABASE: &str = "no_database";
+
 /// For who must know what to do next.
 pub(crate) fn failure(error: &DbError) -> Failure {
     let failure = Failure::new(Exit::Failed, error.to_string());
     match error {
-        DbError::NoneFound(_) => failure.advise("Name the folder that has the folder data in it."),
+        DbError::NoneFound(_) => {
+            Failure { kind: Some(NO_DATABASE), ..failure }.advise("Name the folder that has the folder data in it.")
+        }
         DbError::BadArchive { .. } => {
             failure.advise("Use another backup; `tar --zstd -xf` unpacks what is left of this one.")
         }

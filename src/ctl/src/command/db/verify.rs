@@ -28,7 +28,7 @@ pub(super) async fn run(context: &Context, args: VerifyArgs) -> Result<Report, F
         "{} is right: {} of {}, {}, finished {}.",
         verified.path.display(),
         databases(manifest.databases.len()),
-        manifest.node,
+        manifest.whose(),
         bytes(verified.size_bytes),
         manifest.finished_at
     );

@@ -17,6 +17,10 @@ pub(super) struct Facts {
     /// Whether something keeps its clock right.
     pub(super) ntp: Option<bool>,
     pub(super) ufw: bool,
+    /// SHA-256 of its hosts file, where this login may read it and it was asked for.
+    pub(super) hosts_file: Option<String>,
+    /// The last warning in its daemon's journal, where it was asked for.
+    pub(super) warning: Option<String>,
     /// What is said of the way back.
     pub(super) back: String,
 }
@@ -58,6 +62,8 @@ impl Facts {
                 _ => None,
             }),
             ufw: one.get("ufw").is_some_and(|text| *text == "Status: active"),
+            hosts_file: text("hosts_file"),
+            warning: text("warning"),
             back: lines.iter().filter(|line| line.starts_with("back=")).cloned().collect::<Vec<_>>().join("\n"),
         }
     }

@@ -7,7 +7,7 @@ use super::{
 
 /// How well a node is, in the runbook's marks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Mark {
+pub(crate) enum Mark {
     /// ✅
     Well,
     /// ⚠️
@@ -18,12 +18,24 @@ pub(super) enum Mark {
 
 /// What is wrong, and what mends it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Finding {
-    pub(super) mark: Mark,
-    pub(super) text: String,
-    pub(super) remedy: String,
+pub(crate) struct Finding {
+    pub(crate) about: About,
+    pub(crate) mark: Mark,
+    pub(crate) text: String,
+    pub(crate) remedy: String,
     /// Whether `--fix` can mend it.
     pub(super) repair: Option<Repair>,
+}
+
+/// What something wrong is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum About {
+    /// Ports that are closed, from here or from there.
+    Firewall,
+    Clock,
+    Disk,
+    /// GPUs, their driver, PyTorch.
+    Jobs,
 }
 
 /// The repairs that `--fix` knows. Each can be undone.
@@ -65,6 +77,7 @@ pub(super) fn judge(host: &Host, facts: &Facts, low_disk_gb: u64, closed: &[u16]
         parts.push(format!("disk: {free}GB free{}", if low { " (low!)" } else { "" }));
         if low {
             findings.push(Finding {
+                about: About::Disk,
                 mark: Mark::Warning,
                 text: format!("{free} GB are free, fewer than {low_disk_gb}"),
                 remedy: "`ringriftctl data cleanup` shows what may go".to_owned(),
@@ -76,6 +89,7 @@ pub(super) fn judge(host: &Host, facts: &Facts, low_disk_gb: u64, closed: &[u16]
         let way = if skew > 0.0 { "ahead" } else { "behind" };
         parts.push(format!("clock {:.0} s {way}", skew.abs()));
         findings.push(Finding {
+            about: About::Clock,
             mark: Mark::Warning,
             text: format!("its clock is {:.1} s {way}", skew.abs()),
             remedy: "`sudo timedatectl set-ntp true` there".to_owned(),
@@ -87,6 +101,7 @@ pub(super) fn judge(host: &Host, facts: &Facts, low_disk_gb: u64, closed: &[u16]
         parts.push(format!("ports closed: {list}"));
         let open: Vec<String> = closed.iter().map(|port| format!("sudo ufw allow {port}/tcp")).collect();
         findings.push(Finding {
+            about: About::Firewall,
             mark: Mark::Warning,
             text: format!("from here its ports {list} are not reached"),
             remedy: format!("is the daemon running (`ringriftctl cluster check`)? Else `{}` there", open.join(" && ")),
@@ -101,6 +116,7 @@ fn torch(host: &Host, facts: &Facts, parts: &mut Vec<String>, findings: &mut Vec
         parts.push("pytorch_missing".to_owned());
         let why = facts.torch_error.as_deref().unwrap_or("python3 said nothing");
         findings.push(Finding {
+            about: About::Jobs,
             mark: Mark::Bad,
             text: format!("PyTorch cannot be loaded: {why}"),
             remedy: format!(
@@ -119,6 +135,7 @@ fn torch(host: &Host, facts: &Facts, parts: &mut Vec<String>, findings: &mut Vec
         (0, Some(_)) => {
             parts.push("cuda_unavailable".to_owned());
             findings.push(Finding {
+                about: About::Jobs,
                 mark: Mark::Bad,
                 text: "PyTorch sees no GPU".to_owned(),
                 remedy: "verify the driver (`sudo apt install nvidia-driver-535`), then restart the machine".to_owned(),
@@ -135,6 +152,7 @@ fn gpus(expected: u32, facts: &Facts, findings: &mut Vec<Finding>) {
     let found = facts.gpus.len() as u32;
     if found != expected {
         findings.push(Finding {
+            about: About::Jobs,
             mark: Mark::Warning,
             text: format!("the hosts file names {expected} GPUs, and the driver shows {found}"),
             remedy: "`nvidia-smi` there; correct `gpu:` in the hosts file if it is right".to_owned(),
@@ -149,6 +167,7 @@ fn gpus(expected: u32, facts: &Facts, findings: &mut Vec<Finding>) {
     };
     if major(driver).is_some_and(|driver| driver < least) {
         findings.push(Finding {
+            about: About::Jobs,
             mark: Mark::Warning,
             text: format!("driver {driver} is older than {least}, which {cuda} needs"),
             remedy: "`sudo apt install nvidia-driver-535` there, then restart it".to_owned(),

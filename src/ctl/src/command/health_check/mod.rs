@@ -19,7 +19,11 @@ use tokio::{net::TcpStream, time::timeout};
 pub(crate) use self::script::in_environment;
 use self::{
     facts::Facts,
-    judge::{Finding, Mark, Repair, judge},
+    judge::{Repair, judge},
+};
+pub(crate) use self::{
+    judge::{About, Finding, Mark},
+    script::needs_torch,
 };
 use super::ssh::WayBack;
 use crate::{
@@ -46,10 +50,12 @@ pub(crate) struct HealthCheckArgs {
     dry_run: bool,
 
     /// Fewer free GB than this are low
-    #[arg(long, value_name = "GB", default_value_t = 100)]
+    #[arg(long, value_name = "GB", default_value_t = LOW_DISK_GB)]
     low_disk_gb: u64,
 }
 
+/// Runbook: 50 GB are "low!", 450 are not.
+const LOW_DISK_GB: u64 = 100;
 /// The ports that every node listens on (contract §1).
 const PORTS: [u16; 3] = [8765, 8767, 8770];
 /// For one connection.
@@ -69,8 +75,10 @@ pub(crate) async fn run(context: &Context, args: &HealthCheckArgs) -> Result<Rep
     let fleet = args.fleet.open(context)?;
     let back = WayBack::find(context, &fleet.file).await?;
     let hosts: Vec<&Host> = fleet.hosts.iter().filter(|host| host.is_ready()).collect();
-    let work =
-        async |host: &Host, line: &Line| Visit { fleet: &fleet, args, host, back: back.as_ref(), line }.go().await;
+    let work = async |host: &Host, line: &Line| {
+        let visit = Visit { fleet: &fleet, low_disk_gb: args.low_disk_gb, more: "", host, back: back.as_ref(), line };
+        visit.go(args).await
+    };
     let told = |looked: &Result<Looked, Unreached>| match looked {
         Ok(looked) => looked.parts.join(", "),
         Err(unreached) => format!("unreachable ({})", unreached.fault()),
@@ -146,11 +154,47 @@ fn unreachable_line(host: &Host, unreached: &Unreached) -> (Mark, String, Vec<St
     (Mark::Bad, format!("unreachable ({})", unreached.fault()), vec![format!("→ {remedy}")], json)
 }
 
+/// What a login showed of a host.
+#[derive(Debug)]
+pub(crate) struct Examined {
+    pub(crate) findings: Vec<Finding>,
+    /// SHA-256 of its hosts file, where it may be read.
+    pub(crate) hosts_file: Option<String>,
+    /// The last warning in its daemon's journal.
+    pub(crate) warning: Option<String>,
+}
+
+/// Looks at each of these hosts over SSH as `health` does, and changes nothing. `None` where it was not looked at to the end.
+pub(crate) async fn examine(
+    context: &Context,
+    fleet: &Fleet,
+    hosts: &[&Host],
+) -> Result<Vec<Option<Result<Examined, Unreached>>>, Failure> {
+    let back = WayBack::find(context, &fleet.file).await?;
+    let work = async |host: &Host, line: &Line| {
+        let visit = Visit { fleet, low_disk_gb: LOW_DISK_GB, more: script::MORE, host, back: back.as_ref(), line };
+        let Looked { findings, facts, .. } = visit.look().await?;
+        Ok::<_, Unreached>(Examined { findings, hosts_file: facts.hosts_file, warning: facts.warning })
+    };
+    let told = |examined: &Result<Examined, Unreached>| match examined {
+        Ok(examined) => format!("{} findings", examined.findings.len()),
+        Err(unreached) => format!("unreachable ({})", unreached.fault()),
+    };
+    let outcomes = fleet.each("examining", hosts, work, told).await;
+    let done = |outcome| match outcome {
+        Outcome::Done(examined) => Some(examined),
+        Outcome::Overdue(_) | Outcome::Interrupted | Outcome::NotBegun => None,
+    };
+    Ok(outcomes.into_iter().map(done).collect())
+}
+
 /// One host that is looked at.
 #[derive(Clone, Copy)]
 struct Visit<'a> {
     fleet: &'a Fleet,
-    args: &'a HealthCheckArgs,
+    low_disk_gb: u64,
+    /// More to run there.
+    more: &'a str,
     host: &'a Host,
     back: Option<&'a WayBack>,
     line: &'a Line<'a>,
@@ -158,8 +202,8 @@ struct Visit<'a> {
 
 impl Visit<'_> {
     /// Looks, does the repairs that are wanted, and looks again.
-    async fn go(&self) -> Result<Looked, Unreached> {
-        let Self { fleet, args, host, line, .. } = *self;
+    async fn go(&self, args: &HealthCheckArgs) -> Result<Looked, Unreached> {
+        let Self { fleet, host, line, .. } = *self;
         let mut looked = self.look().await?;
         let repairs: Vec<Repair> = looked.findings.iter().filter_map(|finding| finding.repair.clone()).collect();
         if !args.fix || repairs.is_empty() {
@@ -191,9 +235,9 @@ impl Visit<'_> {
 
     /// Looks once, and changes nothing.
     async fn look(&self) -> Result<Looked, Unreached> {
-        let Self { fleet, args, host, back, line } = *self;
+        let Self { fleet, low_disk_gb, more, host, back, line } = *self;
         let way_back = back.map(WayBack::script).unwrap_or_default();
-        let mut session = fleet.ssh.stream(host, &script::look(host, &way_back)).await?;
+        let mut session = fleet.ssh.stream(host, &script::look(host, &format!("{more}{way_back}"))).await?;
         line.says("looking");
         let mut lines = Vec::new();
         let mut skew = None;
@@ -207,11 +251,12 @@ impl Visit<'_> {
         }
         let facts = Facts::read(&lines, skew);
         let closed = if host.runs_daemon() && !host.dials_out_only() { closed(host).await } else { Vec::new() };
-        let (mut parts, mut findings) = judge(host, &facts, args.low_disk_gb, &closed);
+        let (mut parts, mut findings) = judge(host, &facts, low_disk_gb, &closed);
         if let Some(wrong) = back.and_then(|back| back.wrong(host, &facts.back)) {
             parts.push("way back closed".to_owned());
             let (text, remedy) = wrong.split_once(": ").map_or((wrong.as_str(), ""), |found| found);
             findings.push(Finding {
+                about: About::Firewall,
                 mark: Mark::Warning,
                 text: text.to_owned(),
                 remedy: remedy.to_owned(),

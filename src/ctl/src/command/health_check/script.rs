@@ -43,8 +43,17 @@ pub(super) fn look(host: &Host, way_back: &str) -> String {
     script
 }
 
+/// What `doctor` wants to know besides.
+pub(super) const MORE: &str = "\
+hosts=${RINGRIFT_HOSTS_FILE:-/etc/ringrift-p2p/distributed_hosts.yaml}
+[ ! -r \"$hosts\" ] || echo \"hosts_file=$(sha256sum < \"$hosts\" | cut -c1-64)\"
+if command -v journalctl > /dev/null; then
+  echo \"warning=$(journalctl -q -u ringrift-p2p.service -p warning -n 1 -o cat --no-pager 2> /dev/null | tr '\\n' ' ')\"
+fi
+";
+
 /// Whether jobs that load PyTorch can be placed there.
-pub(super) fn needs_torch(host: &Host) -> bool {
+pub(crate) fn needs_torch(host: &Host) -> bool {
     use ringrift_config::Capability::{Selfplay, Training};
     host.ringrift_path.is_some()
         && host.capabilities().iter().any(|capability| matches!(capability, Selfplay | Training))

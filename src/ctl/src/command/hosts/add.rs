@@ -8,11 +8,20 @@ use ringrift_api::{
 use ringrift_config::{Host, HostsDraft, NodeId};
 
 use super::{
-    cluster::{self, Steps, until},
+    cluster::{self, Over, Steps, until},
     edit::{self, Change},
     remove::REASON,
 };
-use crate::{cli::seconds, command::nodes::operator, context::Context, failure::Failure, report::Report};
+use crate::{
+    cli::seconds,
+    command::{
+        cluster::{Deed, act_on},
+        nodes::operator,
+    },
+    context::Context,
+    failure::Failure,
+    report::Report,
+};
 
 /// Which host, and what it is.
 #[derive(Debug, Args)]
@@ -37,13 +46,20 @@ pub(crate) struct Add {
     #[arg(long, short = 'n')]
     dry_run: bool,
 
+    /// Do not wait until it has joined and has every model
+    #[arg(long)]
+    no_wait: bool,
+
+    #[command(flatten)]
+    over: Over,
+
     /// Give up waiting after so many seconds; the host stays in the file
     #[arg(long, value_name = "SECONDS", default_value = "1800", value_parser = seconds)]
     wait_limit: Duration,
 }
 
 pub(super) async fn run(context: &Context, args: Add) -> Result<Report, Failure> {
-    let Add { name, mut settings, voter, file_only, dry_run, wait_limit } = args;
+    let Add { name, mut settings, voter, file_only, dry_run, no_wait, over, wait_limit } = args;
     let mut draft = edit::open(context)?;
     let known = edit::warnings(&draft);
     if !settings.iter().any(|(key, _)| key == "status") {
@@ -70,25 +86,40 @@ pub(super) async fn run(context: &Context, args: Add) -> Result<Report, Failure>
         return Ok(steps.report(head, json, Ok(last)));
     }
     let client = context.client(None)?;
-    let ended = join(context, &client, &mut draft, &name, wait_limit, &mut steps).await;
+    let limit = (!no_wait).then_some(wait_limit);
+    let ended = join(context, &client, &mut draft, &name, &over, limit, &mut steps).await;
     Ok(steps.report(head, json, ended))
 }
 
-/// Sees the host alive, with every model, each of them right.
+/// Gives the file to all, starts the host's daemon, and sees it alive, with every model, each of them right.
 async fn join(
     context: &Context,
     client: &Client,
     draft: &mut HostsDraft,
     name: &NodeId,
-    limit: Duration,
+    over: &Over,
+    limit: Option<Duration>,
     steps: &mut Steps<'_>,
 ) -> Result<String, Failure> {
     steps.take_over(client, draft).await?;
+    let spread = steps.distribute(over, draft).await?;
     let file = draft.file().ok();
     let runs = file.as_ref().and_then(|file| file.hosts.get(name)).is_some_and(Host::runs_daemon);
     if !runs {
-        return Ok(format!("Added {name}. No daemon is expected to run there, so there is nothing to wait for."));
+        let last = format!("Added {name}. No daemon is expected to run there, so there is nothing to wait for.");
+        return cluster::ended(&last, &spread);
     }
+    if over.is_wanted() {
+        let fleet = over.fleet(context, draft, |host| host.id == *name)?;
+        if let Some(host) = fleet.hosts.first() {
+            // Where this fails somebody may still start it by hand: it is waited for in any case.
+            let (_, state) = act_on(&fleet, host, Deed::Start).await;
+            steps.done("started", format!("the daemon of {name} is {state}"));
+        }
+    }
+    let Some(limit) = limit else {
+        return cluster::ended(&format!("Added {name}. Nothing was waited for."), &spread);
+    };
     let entry = until(context, limit, &format!("waiting for {name} to join"), async || {
         let found = cluster::entry(client, name).await?;
         let state = found.as_ref().map_or("unseen", |entry| entry.state.as_str());
@@ -115,9 +146,7 @@ async fn join(
         check(&verified)?;
         steps.done("verified", format!("{} files of {name} are right", verified.files.len()));
     }
-    Ok(format!(
-        "{name} is a part of the cluster. Copy the hosts file to the other nodes, then `ringriftctl reload NODE`."
-    ))
+    cluster::ended(&format!("{name} is a part of the cluster."), &spread)
 }
 
 /// How many promoted models the node has, if it has all; else what it lacks.

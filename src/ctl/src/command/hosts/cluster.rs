@@ -2,11 +2,13 @@
 
 use std::{fmt::Write as _, path::PathBuf, time::Duration};
 
+use clap::Args;
 use ringrift_api::{Client, ClientError, NodeEntry, NodeList, Reloaded};
-use ringrift_config::{HostsDraft, NodeId};
+use ringrift_config::{Host, HostsDraft, NodeId};
 use serde_json::{Value, json};
 
-use crate::{context::Context, exit::Exit, failure::Failure, progress::Progress, report::Report};
+use super::distribute::{Edition, counts};
+use crate::{context::Context, exit::Exit, failure::Failure, fleet::Fleet, progress::Progress, report::Report};
 
 /// Between two questions.
 const POLL: Duration = Duration::from_millis(500);
@@ -16,11 +18,43 @@ pub(super) struct Steps<'a> {
     context: &'a Context,
     done: Vec<(&'static str, String)>,
     pub(super) backup: Option<PathBuf>,
+    /// The node whose daemon read the file.
+    asked: Option<NodeId>,
+}
+
+/// Whether other nodes are gone to.
+#[derive(Debug, Args)]
+pub(super) struct Over {
+    /// Go to no other node over SSH: neither copy the file there, nor start or stop a daemon
+    #[arg(long, conflicts_with = "file_only")]
+    no_ssh: bool,
+
+    /// The ssh to use
+    #[arg(long, value_name = "PROGRAM", env = "RINGRIFT_SSH", default_value = "ssh")]
+    ssh: PathBuf,
+}
+
+impl Over {
+    pub(super) fn is_wanted(&self) -> bool {
+        !self.no_ssh
+    }
+
+    /// These hosts of the draft.
+    pub(super) fn fleet(
+        &self,
+        context: &Context,
+        draft: &HostsDraft,
+        wanted: impl Fn(&Host) -> bool,
+    ) -> Result<Fleet, Failure> {
+        let file = draft.file().map_err(|error| super::unusable(&PathBuf::new(), &error))?;
+        let hosts = file.hosts.values().filter(|host| wanted(host)).cloned().collect();
+        Ok(Fleet::of(context, &self.ssh, file, hosts))
+    }
 }
 
 impl<'a> Steps<'a> {
     pub(super) fn new(context: &'a Context) -> Self {
-        Self { context, done: Vec::new(), backup: None }
+        Self { context, done: Vec::new(), backup: None, asked: None }
     }
 
     /// One more is done.
@@ -71,7 +105,50 @@ impl<'a> Steps<'a> {
                 .advise("Run this on the daemon's machine with --hosts FILE as it has it, or copy the file there."));
         }
         self.done("reload", format!("{}: {}", reloaded.node_id, reloaded.message));
+        self.asked = Some(reloaded.node_id);
         Ok(())
+    }
+
+    /// Copies the file to the other nodes that run the daemon.
+    pub(super) async fn distribute(&mut self, over: &Over, draft: &HostsDraft) -> Result<Spread, Failure> {
+        if !over.is_wanted() {
+            return Ok(Spread::NotWanted);
+        }
+        let asked = self.asked.clone();
+        let fleet = over.fleet(self.context, draft, |host| host.runs_daemon() && Some(&host.id) != asked.as_ref())?;
+        let edition = Edition::of(draft.text().to_owned(), fleet.file.revision.clone(), false);
+        let got = edition.send(&fleet, |_| None).await;
+        let (there, wrong) = counts(&got);
+        let mut message = format!("{there} of {} other nodes have the file", got.len());
+        for (node, got) in &wrong {
+            let _ = write!(message, "; {node}: {got}");
+        }
+        self.done("distributed", message);
+        let names: Vec<&str> = wrong.iter().map(|(node, _)| node.as_str()).collect();
+        Ok(if names.is_empty() { Spread::All } else { Spread::Lacking(names.join(", ")) })
+    }
+}
+
+/// Which other nodes have the file.
+pub(super) enum Spread {
+    All,
+    /// Somebody else copies it.
+    NotWanted,
+    /// These do not have it.
+    Lacking(String),
+}
+
+/// The last sentence: all is done, or what is left to do is a failure.
+pub(super) fn ended(last: &str, spread: &Spread) -> Result<String, Failure> {
+    match spread {
+        Spread::All => Ok(last.to_owned()),
+        Spread::NotWanted => {
+            Ok(format!("{last} Copy the hosts file to the other nodes: `ringriftctl hosts distribute`."))
+        }
+        Spread::Lacking(names) => Err(Failure::new(
+            Exit::Failed,
+            format!("{last} These do not have the file: {names}; `ringriftctl hosts distribute` tries again."),
+        )),
     }
 }
 

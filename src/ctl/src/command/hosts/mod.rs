@@ -1,5 +1,6 @@
 mod add;
 mod cluster;
+mod distribute;
 mod edit;
 mod remove;
 
@@ -11,6 +12,7 @@ use serde_json::json;
 
 use self::{
     add::Add,
+    distribute::Distribute,
     edit::{Rename, Set},
     remove::Remove,
 };
@@ -31,8 +33,8 @@ pub(crate) enum HostsCommand {
     /// Add a host, and wait until it has joined and has every model
     ///
     /// The host is written behind the last one; comments and order stay, and the old file is kept beside the new one. Then the daemon
-    /// at --api reads the file again, and the host must come alive, get every promoted model, and find each of them right. Start its
-    /// daemon meanwhile, with the same hosts file and token.
+    /// at --api reads the file again, every other node gets it over SSH, the new one's daemon is started, and the host must come alive, get
+    /// every promoted model, and find each of them right.
     #[command(after_help = ADD_EXAMPLES)]
     Add(Add),
     /// Change what the file says of a host; comments and order stay
@@ -43,10 +45,17 @@ pub(crate) enum HostsCommand {
     /// Give a host another name, wherever the file names it; not one that votes
     #[command(after_help = "Example:\n  ringriftctl hosts rename vast-1 vast-29128352")]
     Rename(Rename),
+    /// Copy the hosts file to every node, and have its daemon read it
+    ///
+    /// Over SSH, to a temporary name; there `ringrift-p2p check-config` must find it right for that node, the old file is kept beside it, and
+    /// the new one takes its place whole. Then the daemon reads it again. What became of it is told node by node; a node that is missing
+    /// stops no other.
+    #[command(after_help = DISTRIBUTE_EXAMPLES)]
+    Distribute(Distribute),
     /// Take a host out of the cluster and of the file: mark it, drain it, let it leave, delete it
     ///
-    /// Its status becomes disabled, its jobs are moved away, it stops voting, its daemon must have stopped; only then it is deleted. What
-    /// would leave too few voters is refused before anything is changed. A removal that was stopped goes on when it is repeated.
+    /// Its status becomes disabled, its jobs are moved away, it stops voting, its daemon is stopped over SSH; only then it is deleted, and every
+    /// other node gets the file. What would leave too few voters is refused before anything is changed. A removal that was stopped goes on when it is repeated.
     #[command(after_help = REMOVE_EXAMPLES)]
     Remove(Remove),
 }
@@ -55,6 +64,8 @@ const ADD_EXAMPLES: &str = "\
 Examples:
   ringriftctl hosts add gpu-9 ssh_host=10.0.0.9 ssh_user=ubuntu role=mixed gpu='RTX 4090'
   ringriftctl hosts add backbone-4 ssh_host=10.0.0.4 role=backbone --voter
+  ringriftctl hosts add gpu-9 ssh_host=10.0.0.9 role=mixed --no-wait     do not wait until it has joined
+  ringriftctl hosts add gpu-9 ssh_host=10.0.0.9 role=mixed --no-ssh      go to no other node
   ringriftctl hosts add gpu-9 ssh_host=10.0.0.9 role=mixed --file-only   only the file; asks no daemon
   ringriftctl hosts add gpu-9 ssh_host=10.0.0.9 --dry-run                show what would be written";
 
@@ -64,6 +75,12 @@ Examples:
   ringriftctl hosts set gpu-3 storage_paths.games=/mnt/games --unset storage_paths.logs
   ringriftctl hosts set backbone-4 --voter && ringriftctl reload
   ringriftctl hosts set gpu-3 max_parallel_jobs=2 --dry-run";
+
+const DISTRIBUTE_EXAMPLES: &str = "\
+Examples:
+  ringriftctl hosts distribute --dry-run       copy and check it there, change nothing
+  ringriftctl hosts distribute
+  ringriftctl hosts distribute --node gpu-3    also if its status is not ready";
 
 const REMOVE_EXAMPLES: &str = "\
 Examples:
@@ -92,6 +109,7 @@ pub(crate) async fn run(context: &Context, command: HostsCommand) -> Result<Repo
         HostsCommand::Add(args) => add::run(context, args).await,
         HostsCommand::Set(args) => edit::set(context, &args),
         HostsCommand::Rename(args) => edit::rename(context, &args),
+        HostsCommand::Distribute(args) => distribute::run(context, &args).await,
         HostsCommand::Remove(args) => remove::run(context, args).await,
         HostsCommand::List => {
             let file = load(&context.hosts_file()?)?;

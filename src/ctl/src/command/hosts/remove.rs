@@ -7,11 +7,19 @@ use ringrift_api::{
 use ringrift_config::{HostsDraft, NodeId};
 
 use super::{
-    cluster::{self, Steps, until},
+    cluster::{self, Over, Steps, until},
     edit::{self, Change},
 };
 use crate::{
-    cli::seconds, command::nodes::operator, confirm::confirm, context::Context, exit::Exit, failure::Failure,
+    cli::seconds,
+    command::{
+        cluster::{Deed, act_on},
+        nodes::operator,
+    },
+    confirm::confirm,
+    context::Context,
+    exit::Exit,
+    failure::Failure,
     report::Report,
 };
 
@@ -40,13 +48,16 @@ pub(crate) struct Remove {
     #[arg(long, short = 'n')]
     dry_run: bool,
 
+    #[command(flatten)]
+    over: Over,
+
     /// Give up waiting for jobs to leave and for the daemon to stop after so many seconds
     #[arg(long, value_name = "SECONDS", default_value = "3600", value_parser = seconds)]
     wait_limit: Duration,
 }
 
 pub(super) async fn run(context: &Context, args: Remove) -> Result<Report, Failure> {
-    let Remove { name, file_only, yes, dry_run, wait_limit } = args;
+    let Remove { name, file_only, yes, dry_run, over, wait_limit } = args;
     let mut draft = edit::open(context)?;
     // What is left of the file must be usable: known before anything is done.
     let mut rest = draft.clone();
@@ -76,7 +87,12 @@ pub(super) async fn run(context: &Context, args: Remove) -> Result<Report, Failu
             format!("Would delete {name} from the file. Nothing was done.")
         } else {
             format!(
-                "Would mark {name} as disabled, drain it, {vote}wait for its daemon to stop, and delete it. Nothing was done."
+                "Would mark {name} as disabled, drain it, {vote}{}. Nothing was done.",
+                if over.is_wanted() {
+                    "stop its daemon, delete it, and copy the file to the other nodes"
+                } else {
+                    "wait for its daemon to stop, and delete it"
+                }
             )
         };
         return Ok(steps.report(head, json, Ok(plan)));
@@ -85,11 +101,11 @@ pub(super) async fn run(context: &Context, args: Remove) -> Result<Report, Failu
         confirm(&format!("Remove {name} from the cluster?"), "removed")?;
     }
     let ended = match &client {
-        Some(client) => leave(context, client, &mut draft, &name, wait_limit, &mut steps).await,
+        Some(client) => leave(context, client, &mut draft, &name, &over, wait_limit, &mut steps).await,
         None => Ok(()),
     };
     let ended = match ended {
-        Ok(()) => delete(client.as_ref(), &mut draft, &name, &mut steps).await,
+        Ok(()) => delete(client.as_ref(), &mut draft, &name, &over, &mut steps).await,
         Err(failure) => Err(failure),
     };
     Ok(steps.report(head, json, ended))
@@ -133,6 +149,7 @@ async fn leave(
     client: &Client,
     draft: &mut HostsDraft,
     name: &NodeId,
+    over: &Over,
     limit: Duration,
     steps: &mut Steps<'_>,
 ) -> Result<(), Failure> {
@@ -167,6 +184,14 @@ async fn leave(
         .await?;
         steps.done("left", format!("{name} votes no longer"));
     }
+    let alive = cluster::entry(client, name).await?.is_some_and(|entry| entry.state.is_alive());
+    if alive && over.is_wanted() {
+        let fleet = over.fleet(context, draft, |host| host.id == *name)?;
+        if let Some(host) = fleet.hosts.first() {
+            let (_, state) = act_on(&fleet, host, Deed::Stop).await;
+            steps.done("daemon", format!("the daemon of {name} is {state}"));
+        }
+    }
     let state = until(context, limit, &format!("waiting for the daemon of {name} to stop"), async || {
         let found = cluster::entry(client, name).await?;
         let state = found.map_or(Liveness::Unseen, |entry| entry.state);
@@ -182,6 +207,7 @@ async fn delete(
     client: Option<&Client>,
     draft: &mut HostsDraft,
     name: &NodeId,
+    over: &Over,
     steps: &mut Steps<'_>,
 ) -> Result<String, Failure> {
     draft.remove(name).map_err(|error| edit::failure(&error))?;
@@ -192,5 +218,6 @@ async fn delete(
         ));
     };
     steps.take_over(client, draft).await?;
-    Ok(format!("Deleted {name}. Copy the hosts file to the other nodes, then `ringriftctl reload NODE`."))
+    let spread = steps.distribute(over, draft).await?;
+    cluster::ended(&format!("Deleted {name}."), &spread)
 }

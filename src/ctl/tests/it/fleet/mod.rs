@@ -1,6 +1,7 @@
 //! Commands that go to many nodes, with an `ssh` that stays on this machine and answers by the address.
 
 mod checking;
+mod databases;
 mod doctor;
 mod healthy;
 mod reading;
@@ -19,7 +20,8 @@ use crate::{
     ctl::{Ran, command, folder, ran},
 };
 
-/// Says what a node says that is so. `here` runs the script on this machine, in a home of its own.
+/// Says what a node says that is so. `here` and `node-…` run the script on this machine, in a home of their own; the latter with the
+/// programs of `bin`, and what a test wrote into `node-….script` first.
 const PROGRAM: &str = concat!(
     include_str!("../../../../fleet/tests/fake/ssh"),
     r#"mark() { echo ringrift-logged-in; }
@@ -39,6 +41,8 @@ case $1 in
       log-a*) entry 0 first a1; entry 2 third a3 ;;
       *) entry 1 second b2 ;;
     esac ;;
+  node-*) [ ! -e "$here/$1.script" ] || . "$here/$1.script"
+    mkdir -p "$here/$1" && HOME=$here/$1 PATH=$here/bin:$PATH exec sh -c "$2" ;;
   here) mkdir -p "$here/node" && HOME=$here/node exec sh -c "$2" ;;
 esac
 "#

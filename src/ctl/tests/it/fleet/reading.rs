@@ -66,14 +66,15 @@ async fn followed_journals_go_on_where_they_were_lost() {
 #[tokio::test]
 async fn subsystems_are_shown_and_one_that_is_stuck_is_an_error() {
     let place = Place::new("hosts:\n  alpha: {status: ready}\n  beta: {status: ready}\n  gamma: {status: ready}\n");
-    let subsystems = |status: ComponentStatus, message: &str| {
+    let subsystems = |status: ComponentStatus, message: &str, stuck: &[&str]| {
         let mut component = Component::new("coordinator_managers", status, message);
+        component.stuck = stuck.iter().map(ToString::to_string).collect();
         component.details.insert("members".to_owned(), json!(0.2));
         component.details.insert("watch".to_owned(), json!(90.0));
         vec![component]
     };
-    let well = subsystems(ComponentStatus::Ok, "2 subsystems make progress");
-    let stuck = subsystems(ComponentStatus::Error, "watch is stuck for 90 s");
+    let well = subsystems(ComponentStatus::Ok, "2 subsystems make progress", &[]);
+    let stuck = subsystems(ComponentStatus::Error, "watch is stuck for 90 s", &["watch"]);
     let fake = Fake::start(move |seen: &Seen| {
         let mut health = health("alpha", true);
         match seen.path.as_str() {

@@ -93,7 +93,10 @@ impl Daemon {
             }
             "/api/nodes" => {
                 let state = self.state;
+                // Somebody stopped it over SSH.
+                let stopped = self.path.with_file_name("stopped").exists();
                 self.state = match state {
+                    Liveness::Alive if stopped => Liveness::Left,
                     Liveness::Unseen => Liveness::Alive,
                     Liveness::Suspect => Liveness::Left,
                     other => other,

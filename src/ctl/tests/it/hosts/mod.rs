@@ -1,8 +1,9 @@
 //! Changing the hosts file, and what the cluster does then.
 
 mod daemon;
+mod distributing;
 
-use std::{fs, path::PathBuf};
+use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf};
 
 use ringrift_api::Liveness;
 use ringrift_config::HostsFile;
@@ -32,6 +33,19 @@ hosts:
 elo_sync: {coordinator: gpu-3}
 ";
 
+/// A node does what it is told; `down` is one that cannot be reached.
+const SSH: &str = concat!(
+    include_str!("../../../../fleet/tests/fake/ssh"),
+    r#"echo ringrift-logged-in
+state() { printf 'init=systemd\nLoadState=loaded\nActiveState=%s\nMainPID=7\n' "$1"; }
+case $2 in
+  *revision=*) cat > "$here/sent-$1"; printf 'there=/etc/ringrift-p2p/distributed_hosts.yaml\nreload={"error": "x", "exit": "unreachable"}\n' ;;
+  *'systemctl start'*) state active ;;
+  *'systemctl stop'*) : > "$here/stopped"; state inactive ;;
+esac
+"#
+);
+
 struct Bed {
     folder: TempDir,
     path: PathBuf,
@@ -42,17 +56,25 @@ impl Bed {
         let folder = folder();
         let path = folder.path().join("hosts.yaml");
         fs::write(&path, FILE).unwrap();
+        fs::write(folder.path().join("ssh"), SSH).unwrap();
+        fs::set_permissions(folder.path().join("ssh"), fs::Permissions::from_mode(0o755)).unwrap();
         Self { folder, path }
     }
 
     async fn hosts(&self, api: &str, args: &[&str]) -> Ran {
         let mut command = command();
+        command.env("PATH", "/usr/bin:/bin").env("RINGRIFT_SSH", self.folder.path().join("ssh"));
         command.env("RINGRIFT_HOSTS_FILE", &self.path).args(["--api", api, "hosts"]).args(args);
         ran(&mut command, self.folder.path().canonicalize().unwrap().to_str().unwrap()).await
     }
 
     fn text(&self) -> String {
         fs::read_to_string(&self.path).unwrap()
+    }
+
+    /// What the node at this address was given.
+    fn sent(&self, address: &str) -> Option<String> {
+        fs::read_to_string(self.folder.path().join(format!("sent-{address}"))).ok()
     }
 
     fn backups(&self) -> usize {
@@ -147,13 +169,32 @@ async fn an_added_node_has_joined_and_has_every_model() {
     let json = told.json();
     assert_eq!((told.code, &json["success"]), (Some(0), &true.into()), "{told:?}");
     // It was removed once, which is why it was drained.
-    assert_eq!(steps(&json), ["reload", "joined", "uncordon", "models", "verified"]);
+    assert_eq!(steps(&json), ["reload", "distributed", "started", "joined", "uncordon", "models", "verified"]);
+    // The daemon that was asked has it already, so its node is not gone to.
+    assert_eq!(["10.0.0.2", "10.0.0.6", "10.0.0.7"].map(|node| bed.sent(node)), [(); 3].map(|()| Some(bed.text())));
+    assert_eq!(bed.sent("10.0.0.1"), None);
     assert!(
         bed.text().contains("  gpu-4:\n    ssh_host: 10.0.0.7\n    role: mixed\n    status: ready\n"),
         "{}",
         bed.text()
     );
     assert!(json["backup"].as_str().is_some() && bed.backups() == 1);
+}
+
+#[tokio::test]
+async fn an_added_node_is_not_waited_for_or_gone_to_if_that_is_not_wanted() {
+    let bed = Bed::new();
+    let fake = Daemon { state: Liveness::Dead, ..Daemon::new(&bed.path, "gpu-4") }.serve().await;
+    let told = bed.hosts(&fake.url(), &["add", "gpu-4", "role=mixed", "--no-wait", "--json"]).await;
+    assert_eq!((told.code, steps(&told.json())), (Some(0), vec!["reload", "distributed", "started"]));
+    let told = bed.hosts(&fake.url(), &["add", "gpu-5", "role=mixed", "--no-wait", "--no-ssh"]).await;
+    assert!(told.code == Some(0) && told.out.contains("`ringriftctl hosts distribute`"), "{told:?}");
+    assert_eq!(bed.sent("gpu-5"), None);
+    // All is done but that one node does not have the file: that is told, and is a failure.
+    let told = bed.hosts(&fake.url(), &["add", "gpu-6", "ssh_host=refused", "role=mixed", "--no-wait"]).await;
+    assert_eq!(told.code, Some(1), "{told:?}");
+    assert!(told.out.contains("7 of 8 other nodes have the file; gpu-6: unreachable (connection refused)"), "{told:?}");
+    assert!(told.err.contains("These do not have the file: gpu-6"), "{told:?}");
 }
 
 #[tokio::test]
@@ -188,13 +229,17 @@ async fn a_removed_node_is_marked_drained_and_gone_before_it_is_deleted() {
     let runs = Daemon { state: Liveness::Suspect, drained: false, ..Daemon::new(&bed.path, "gpu-3") };
     let fake = runs.clone().serve().await;
     let told = bed.hosts(&fake.url(), &["remove", "gpu-3", "--dry-run"]).await;
-    assert!(told.code == Some(0) && told.out.contains("Would mark gpu-3 as disabled, drain it, wait for"), "{told:?}");
+    assert!(
+        told.code == Some(0) && told.out.contains("drain it, stop its daemon, delete it, and copy the file"),
+        "{told:?}"
+    );
     assert_eq!(bed.text(), FILE);
     assert!(fake.seen().iter().all(|seen| seen.method == "GET"), "a dry run only asks");
     let told = bed.hosts(&fake.url(), &["remove", "gpu-3", "--yes", "--json"]).await;
     let json = told.json();
     assert_eq!(told.code, Some(0), "{told:?}");
-    assert_eq!(steps(&json), ["reload", "marked", "drained", "stopped", "reload"]);
+    assert_eq!(steps(&json), ["reload", "marked", "drained", "stopped", "reload", "distributed"]);
+    assert_eq!((bed.sent("10.0.0.2"), bed.sent("10.0.0.6")), (Some(bed.text()), None));
     assert_eq!(json["still_named_by"], json!(["elo_sync.coordinator"]));
     assert!(!bed.text().contains("  gpu-3:"), "{}", bed.text());
     let drained = fake.seen().iter().position(|seen| seen.path.ends_with("/drain")).unwrap();
@@ -205,9 +250,15 @@ async fn a_removed_node_is_marked_drained_and_gone_before_it_is_deleted() {
     // A daemon that goes on is not forgotten; the removal goes on when it is repeated.
     let bed = Bed::new();
     let fake = Daemon { state: Liveness::Alive, path: bed.path.clone(), ..runs }.serve().await;
-    let told = bed.hosts(&fake.url(), &["remove", "gpu-3", "--yes", "--wait-limit", "2"]).await;
+    let told = bed.hosts(&fake.url(), &["remove", "gpu-3", "--yes", "--wait-limit", "2", "--no-ssh"]).await;
     assert!(told.code == Some(1) && told.err.contains("gpu-3 is alive: stop its daemon"), "{told:?}");
     assert!(bed.text().contains("    status: disabled\n") && bed.text().contains("# moves often"), "{}", bed.text());
+    let told = bed.hosts(&fake.url(), &["remove", "gpu-3", "--yes", "--json"]).await;
+    assert_eq!(
+        steps(&told.json()),
+        ["reload", "marked", "drained", "daemon", "stopped", "reload", "distributed"],
+        "its daemon is stopped over SSH"
+    );
 }
 
 #[tokio::test]
@@ -225,6 +276,9 @@ async fn a_voter_leaves_only_if_the_quorum_allows_it() {
     let fake = base.serve().await;
     let told = bed.hosts(&fake.url(), &["remove", "epsilon", "--yes", "--json"]).await;
     assert_eq!(told.code, Some(0), "{told:?}");
-    assert_eq!(steps(&told.json()), ["reload", "marked", "drained", "leader", "reload", "left", "stopped", "reload"]);
+    assert_eq!(
+        steps(&told.json()),
+        ["reload", "marked", "drained", "leader", "reload", "left", "stopped", "reload", "distributed"]
+    );
     assert!(bed.text().contains("p2p_voters: [alpha, beta, gamma, delta]\n") && !bed.text().contains("epsilon"));
 }
