@@ -7,6 +7,9 @@ mod enter;
 mod error;
 mod feed;
 mod formation;
+#[cfg(any(fuzzing, test))]
+#[doc(hidden)]
+pub mod fuzz;
 mod gate;
 mod handle;
 mod machine;

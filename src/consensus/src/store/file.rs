@@ -148,6 +148,12 @@ impl File {
         Ok(())
     }
 
+    /// What a start would read, for [`crate::fuzz`].
+    #[cfg(any(fuzzing, test))]
+    pub(crate) fn read_all(db: Database, node: &NodeId) -> Result<Mirror, StartError> {
+        Self { db, path: NAME.into() }.read(node)
+    }
+
     fn read(&self, node: &NodeId) -> Result<Mirror, StartError> {
         let bad = |what: String| damaged(&self.path, what);
         let txn = self.db.begin_read().map_err(|e| bad(e.to_string()))?;
