@@ -41,11 +41,11 @@ pub fn request(bytes: &[u8]) {
             let meta = SnapshotMeta::from(&piece.head);
             let once = SnapshotHead::from(&meta);
             assert_eq!(SnapshotHead::from(&SnapshotMeta::from(&once)), once);
-            vote(piece.vote);
+            vote(&piece.vote);
             let _ = meta.to_string();
         }
         Request::Transfer { from_leader, last, .. } => {
-            vote(from_leader);
+            vote(&from_leader);
             assert_eq!(last.map(|last| LogPos::from(LogId::from(last))), last);
         }
     }
@@ -63,8 +63,8 @@ pub fn response(bytes: &[u8]) {
     }
 }
 
-fn vote(record: VoteRecord) {
-    assert_eq!(VoteRecord::from(&Vote::from(record.clone())), record);
+fn vote(record: &VoteRecord) {
+    assert_eq!(VoteRecord::from(&Vote::from(record.clone())), *record);
 }
 
 /// A log file whose pages are whole, with anything in its tables. Each piece is a row: the first byte names the table (and the key,
@@ -228,8 +228,7 @@ mod tests {
         fn row<T: Serialize>(table: u8, value: &T) -> Vec<u8> {
             [&[table], &encode(value).unwrap()[..]].concat()
         }
-        let entry =
-            |index: u64, record: &Record| [&[b'l'], &index.to_be_bytes()[..], &encode(record).unwrap()].concat();
+        let entry = |index: u64, record: &Record| [b"l", &index.to_be_bytes()[..], &encode(record).unwrap()].concat();
         let log = || (8..).zip(&records()).map(|(index, record)| entry(index, record)).collect::<Vec<_>>();
         let image = StateImage { head: head(), agreed: Agreed { index: 7, term: 3, ..Agreed::default() } };
         let meta = || vec![row(0, &vote_of("a")), row(1, &Some(at(9))), row(2, &at(7)), row(3, &Standing::Member)];

@@ -30,7 +30,7 @@ pub fn range(bytes: &[u8]) {
 pub fn authorization(bytes: &[u8]) {
     let now = UNIX_EPOCH + Duration::from_hours(500_000);
     let (node, here) = ("alpha".parse().expect("a node id"), "beta".parse().expect("a node id"));
-    let signer = Signer::new(node, SigningKey::derive(&[7; 32]));
+    let alpha = Signer::new(node, SigningKey::derive(&[7; 32]));
     let path = "/models/a.pth?x=1";
     if let Ok(text) = std::str::from_utf8(bytes) {
         let verifier = Verifier::new(here, vec![SigningKey::derive(&[7; 32])]);
@@ -46,9 +46,9 @@ pub fn authorization(bytes: &[u8]) {
         }
     }
     if let Ok(value) = HeaderValue::from_bytes(bytes) {
-        let sent = signer.sign(&"beta".parse().expect("a node id"), &Method::GET, path, now, 7);
-        let _ = signer.is_proof(&value, &Method::GET, path, &sent);
-        assert!(!signer.is_proof(&sent, &Method::GET, path, &value), "a request is no proof");
+        let sent = alpha.sign(&"beta".parse().expect("a node id"), &Method::GET, path, now, 7);
+        let _ = alpha.is_proof(&value, &Method::GET, path, &sent);
+        assert!(!alpha.is_proof(&sent, &Method::GET, path, &value), "a request is no proof");
     }
 }
 
@@ -103,10 +103,10 @@ mod tests {
 
     #[test]
     fn no_signature_of_the_corpus_upsets_the_server() {
-        let signer = Signer::new("alpha".parse().unwrap(), SigningKey::derive(&[7; 32]));
+        let alpha = Signer::new("alpha".parse().unwrap(), SigningKey::derive(&[7; 32]));
         let now = UNIX_EPOCH + Duration::from_hours(500_000);
         let signed =
-            |to: &str, path: &str| signer.sign(&to.parse().unwrap(), &Method::GET, path, now, 7).as_bytes().to_vec();
+            |to: &str, path: &str| alpha.sign(&to.parse().unwrap(), &Method::GET, path, now, 7).as_bytes().to_vec();
         let seeds = [("good", signed("beta", "/models/a.pth?x=1")), ("other", signed("gamma", "/models/b.pth"))];
         corpus::replay("models_authorization", authorization, &seeds);
     }
