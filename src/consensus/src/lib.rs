@@ -19,6 +19,7 @@ mod propose;
 mod raft_config;
 mod record;
 mod recover;
+mod runtime;
 mod serve;
 mod settings;
 mod status;
