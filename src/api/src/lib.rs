@@ -9,6 +9,9 @@ mod component_report;
 mod error_body;
 mod error_code;
 mod event;
+#[cfg(any(fuzzing, test))]
+#[doc(hidden)]
+pub mod fuzz;
 mod health;
 mod job;
 mod jobs;

@@ -2,6 +2,9 @@
 
 mod edit;
 mod finding;
+#[cfg(any(fuzzing, test))]
+#[doc(hidden)]
+pub mod fuzz;
 mod hex;
 mod hosts;
 mod nearest;

@@ -1,10 +1,6 @@
 //! What a leader has to do besides leading.
 
-use std::{
-    collections::BTreeSet,
-    sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use openraft::{ChangeMembers, async_runtime::watch::WatchReceiver};
 use ringrift_state::{Command, encode};
@@ -15,6 +11,7 @@ use tokio::{
 
 use crate::{
     gate::founding_name,
+    runtime::{random, wall_ms},
     serve::Service,
     settings::Timers,
     status::{RaftStatus, Role},
@@ -65,14 +62,14 @@ impl Duties {
             Standing::Founder { genesis } => genesis.clone(),
             _ => self.service.genesis.clone(),
         };
-        let cluster_id = format!("{}-{:08x}", founding_name(&genesis), rand::random::<u32>());
+        let cluster_id = format!("{}-{:08x}", founding_name(&genesis), random::<u32>());
         tracing::info!(cluster_id, "naming the cluster");
         let command = Command::FormCluster {
             cluster_id,
             voters: metrics.membership_config.voter_ids().map(|voter| voter.0).collect(),
             revision: String::new(),
             by: self.service.node.to_string(),
-            at_ms: now_ms(),
+            at_ms: wall_ms(),
         };
         debug_assert!(encode(&command).is_ok());
         if let Err(error) = self.service.raft.client_write(Proposal(Arc::new(command))).await {
@@ -121,9 +118,4 @@ impl Duties {
             let _ = trigger.purge_log(snapshot.index()).await;
         }
     }
-}
-
-/// The wall clock, which is only shown.
-pub(crate) fn now_ms() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }

@@ -22,10 +22,11 @@ use crate::{
     error::{ChangeError, ProposeError, StartError, TransferError},
     gate::Gate,
     machine::Machine,
-    network::Links,
+    network::{Links, Quiet},
     observe::{self, Clock, Observer},
     propose,
     raft_config::{Tuning, raft_config},
+    runtime::{part, random},
     serve::{Heard, Service, names},
     settings::{ConsensusConfig, Timers},
     status::{RaftStatus, Role},
@@ -84,11 +85,14 @@ impl Consensus {
     ) -> Result<Self, StartError> {
         let ConsensusConfig { node, dir, genesis, timers } = config;
         let raft_config = raft_config(timers, tuning)?;
-        let opened = tokio::task::spawn_blocking({
+        let quiet_period = raft_config.quorum_loss_probe_interval.map(Duration::from_millis);
+        let open = {
             let node = node.clone();
             move || Store::open(&dir, &node, tuning.inline_writes)
-        });
-        let store = opened.await.map_err(|e| StartError::Raft(e.to_string()))??;
+        };
+        // Simulated time must not depend on when another thread is done.
+        let opened = if tuning.inline_writes { Ok(open()) } else { tokio::task::spawn_blocking(open).await };
+        let store = opened.map_err(|e| StartError::Raft(e.to_string()))??;
         if store.mirror().standing == Standing::Fresh && !genesis.contains(&node) {
             store.close().await;
             return Err(StartError::NotAVoter { node, genesis });
@@ -101,7 +105,8 @@ impl Consensus {
             Arc::new(move || names(&store, &feed, &gate, &genesis).sent().to_owned())
         };
         let append_deadline = timers.election_min;
-        let links = Links { node: node.clone(), transport, cluster, append_deadline };
+        let quiet = Arc::new(Quiet::default());
+        let links = Links { node: node.clone(), transport, cluster, quiet: quiet.clone(), append_deadline };
         let id = Voter(node.clone());
         let raft = Raft::new(id, raft_config, links.clone(), Log(store.clone()), machine).await;
         let raft = match raft {
@@ -113,6 +118,10 @@ impl Consensus {
             }
         };
 
+        if let Some(period) = quiet_period {
+            quiet.watch(raft.metrics(), timers.election_max, period);
+        }
+
         let service = Arc::new(Service {
             node: node.clone(),
             genesis: genesis.clone(),
@@ -121,7 +130,7 @@ impl Consensus {
             feed: feed.clone(),
             gate: gate.clone(),
             heard: Heard::default(),
-            life: rand::random(),
+            life: random(),
             met: Mutex::default(),
             arriving: Mutex::new(None),
         });
@@ -133,18 +142,18 @@ impl Consensus {
         let progress = Arc::new(AtomicU64::new(0));
 
         let mut tasks = JoinSet::new();
-        tasks.spawn(
+        tasks.spawn(part(
             Observer { service: service.clone(), timers, status: status_tx, waiting: waiting.clone(), clock }.run(),
-        );
-        tasks.spawn(observe::count_progress(service.clone(), progress.clone(), timers.heartbeat));
+        ));
+        tasks.spawn(part(observe::count_progress(service.clone(), progress.clone(), timers.heartbeat)));
         let duties = Duties { service: service.clone(), status: status.clone(), changing: changing.clone(), timers };
-        tasks.spawn(duties.run());
+        tasks.spawn(part(duties.run()));
         let enter = Enter { service: service.clone(), timers, links: links.clone(), waiting };
-        tasks.spawn(async move {
+        tasks.spawn(part(async move {
             if let Err(error) = enter.run().await {
                 tracing::error!(%error, "this voter cannot take part");
             }
-        });
+        }));
         let tasks = Mutex::new(tasks);
         Ok(Self { inner: Arc::new(Inner { service, links, timers, status, changing, progress, tasks }) })
     }

@@ -7,6 +7,9 @@ mod enter;
 mod error;
 mod feed;
 mod formation;
+#[cfg(any(fuzzing, test))]
+#[doc(hidden)]
+pub mod fuzz;
 mod gate;
 mod handle;
 mod machine;
@@ -16,6 +19,7 @@ mod propose;
 mod raft_config;
 mod record;
 mod recover;
+mod runtime;
 mod serve;
 mod settings;
 mod status;

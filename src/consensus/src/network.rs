@@ -1,10 +1,15 @@
 //! Raft's requests to the other voters.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use futures::future::{Either, select};
 use openraft::{
-    OptionalSend, RaftNetworkFactory, RaftNetworkV2,
+    Instant as _, OptionalSend, RaftMetrics, RaftNetworkFactory, RaftNetworkV2,
+    async_runtime::watch::WatchReceiver as _,
     errors::{RPCError, ReplicationClosed, StreamingError, Timeout, Unreachable},
     network::{RPCOption, RPCTypes},
     raft::{
@@ -16,8 +21,9 @@ use ringrift_config::NodeId;
 
 use crate::{
     record::SnapshotHead,
+    runtime::Runtime,
     transport::{Transport, TransportError},
-    types::{Snapshot, Types, Vote, Voter},
+    types::{RaftInstant, Snapshot, Types, Vote, Voter},
     wire::{self, CHUNK, Envelope, Piece, Request, Response},
 };
 
@@ -33,8 +39,46 @@ pub(crate) struct Links {
     pub(crate) node: NodeId,
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) cluster: ClusterName,
+    /// Whether a leader that lost its quorum must keep quiet.
+    pub(crate) quiet: Arc<Quiet>,
     /// How long an append with entries may take. Raft's own limit for it is one heartbeat, which a busy disk exceeds.
     pub(crate) append_deadline: Duration,
+}
+
+/// When a leader without a quorum sends nothing.
+///
+/// Whoever hears of a leader elects no other one. A leader that hears no answers while its messages arrive would so keep a majority
+/// from electing for ever. Raft itself withholds heartbeats then, in every second period; it goes on to send entries that it had taken
+/// before, and snapshots, and those are withheld here, in the same periods.
+#[derive(Default)]
+pub(crate) struct Quiet(OnceLock<Watched>);
+
+type Metrics = <<Runtime as openraft::AsyncRuntime>::Watch as openraft::rt::Watch>::Receiver<RaftMetrics<Types>>;
+
+struct Watched {
+    metrics: Metrics,
+    lease: Duration,
+    period: Duration,
+}
+
+impl Quiet {
+    /// Begins to watch over a voter, whose metrics these are.
+    pub(crate) fn watch(&self, metrics: Metrics, lease: Duration, period: Duration) {
+        // Called once.
+        let _ = self.0.set(Watched { metrics, lease, period });
+    }
+
+    fn now(&self) -> bool {
+        let Some(Watched { metrics, lease, period }) = self.0.get() else { return false };
+        let acked = {
+            let metrics = metrics.borrow_watched();
+            let alone = metrics.membership_config.voter_ids().nth(1).is_none();
+            metrics.last_quorum_acked.filter(|_| !alone)
+        };
+        let age = acked.map(|at| <RaftInstant as openraft::Instant>::now().saturating_duration_since(*at));
+        let over = age.and_then(|age| age.checked_sub(*lease));
+        over.is_some_and(|over| (over.as_millis() / period.as_millis()).is_multiple_of(2))
+    }
 }
 
 impl Links {
@@ -80,6 +124,15 @@ impl Peer {
         })
     }
 
+    /// An error while this voter must keep quiet.
+    fn speaks(&self) -> Result<(), RPCError<Types>> {
+        if self.links.quiet.now() {
+            let why = "a leader without a quorum keeps quiet, so that the others can elect another one";
+            return Err(RPCError::Unreachable(Unreachable::from_string(why)));
+        }
+        Ok(())
+    }
+
     /// The other side answered another question.
     fn confused(&self) -> RPCError<Types> {
         RPCError::Unreachable(Unreachable::from_string(format!("{} answered something else", self.to)))
@@ -95,6 +148,7 @@ impl Peer {
         let size = snapshot.snapshot.len();
         let mut offset = 0;
         loop {
+            self.speaks()?;
             let end = (offset + CHUNK).min(size);
             let piece = Piece {
                 vote: vote.into(),
@@ -122,6 +176,9 @@ impl RaftNetworkV2<Types> for Peer {
         rpc: AppendEntriesRequest<Types>,
         option: RPCOption,
     ) -> Result<AppendEntriesResponse<Types>, RPCError<Types>> {
+        if !rpc.entries.is_empty() {
+            self.speaks()?;
+        }
         let deadline = option.hard_ttl().max(self.links.append_deadline);
         match self.ask(RPCTypes::AppendEntries, Request::Append((&rpc).into()), deadline).await? {
             Response::Append(appended) => Ok(appended.into()),

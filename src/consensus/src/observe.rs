@@ -72,6 +72,8 @@ impl Observer {
             sleep(TOGETHER).await;
             // Also without any news: a leader that is not heard of makes none.
             tokio::select! {
+                // Tests repeat a run exactly.
+                biased;
                 changed = metrics.changed() => if changed.is_err() { break },
                 _ = waiting.changed() => {}
                 () = sleep(self.timers.heartbeat) => {}

@@ -10,10 +10,10 @@ use ringrift_config::NodeId;
 use ringrift_state::{ClusterId, Command};
 
 use crate::{
-    duties::now_ms,
     error::{RecoverError, list},
     gate::founding_name,
     record::{Payload, Record, VoteRecord, VoterSets},
+    runtime::{random, wall_ms},
     store::{Change, File, Mirror, Standing},
     types::{EntryPayload, Membership, Proposal, term_of},
 };
@@ -67,9 +67,9 @@ pub fn recover(dir: &Path, node: &NodeId, voters: &BTreeSet<NodeId>) -> Result<R
     let old = Old::of(&mirror);
     let kept_term = term_of(&last);
     let term = mirror.vote.as_ref().map_or(0, |vote| vote.leader_id.term).max(kept_term) + 1;
-    let salt = format!("{:06x}", rand::random::<u32>() & 0xff_ffff);
+    let salt = format!("{:06x}", random::<u32>() & 0xff_ffff);
     let cluster_id = match &*old.cluster_id {
-        "" => format!("{}-{:08x}", founding_name(voters), rand::random::<u32>()),
+        "" => format!("{}-{:08x}", founding_name(voters), random::<u32>()),
         id => ClusterId::parse(id).recovered(&salt).to_string(),
     };
     let alone = BTreeSet::from([node.clone()]);
@@ -81,7 +81,7 @@ pub fn recover(dir: &Path, node: &NodeId, voters: &BTreeSet<NodeId>) -> Result<R
             voters: alone.clone(),
             revision: String::new(),
             by: format!("recovery on {node}"),
-            at_ms: now_ms(),
+            at_ms: wall_ms(),
         })),
     ];
     let mut rows = Vec::new();

@@ -15,6 +15,7 @@ openraft::declare_raft_types!(
         NodeId = Voter,
         Node = (),
         LeaderId = openraft::impls::leader_id_std::LeaderId<u64, Voter>,
+        AsyncRuntime = crate::runtime::Runtime,
 );
 
 pub(crate) type LeaderId = openraft::impls::leader_id_std::LeaderId<u64, Voter>;

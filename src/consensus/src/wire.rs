@@ -160,7 +160,7 @@ pub(crate) fn pack<T: Serialize>(message: &T) -> Result<Bytes, String> {
 pub(crate) fn unpack<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
     match bytes.split_first() {
         Some((&VERSION, body)) => {
-            rmp_serde::from_slice(body).map_err(|e| format!("the message cannot be decoded ({e})"))
+            ringrift_state::decode(body).map_err(|e| format!("the message cannot be decoded ({e})"))
         }
         Some((other, _)) => Err(format!("the message has version {other}, this node speaks {VERSION}")),
         None => Err("the message is empty".into()),

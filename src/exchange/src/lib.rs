@@ -15,6 +15,9 @@ mod buffers;
 mod dial;
 mod engine;
 mod fetch;
+#[cfg(any(fuzzing, test))]
+#[doc(hidden)]
+pub mod fuzz;
 mod ledger;
 mod outbox;
 mod peer;

@@ -1,5 +1,8 @@
 //! What runs here? Jobs as systemd units, or as plain processes where there is no systemd.
 
+#[cfg(any(fuzzing, test))]
+#[doc(hidden)]
+pub mod fuzz;
 mod plain;
 mod reconcile;
 mod runner;

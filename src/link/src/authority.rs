@@ -16,7 +16,7 @@ const BACKDATED: Duration = Duration::from_hours(24);
 /// Lifetime of a node's certificate, counted from now.
 const LIFETIME: Duration = Duration::from_hours(30 * 24);
 /// PKCS#8 v1 around an Ed25519 seed (RFC 8410 §7).
-const PKCS8_ED25519: [u8; 16] =
+pub(crate) const PKCS8_ED25519: [u8; 16] =
     [0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
 
 /// The certificate authority that follows from a cluster token: the same on every node that has the token.

@@ -271,3 +271,13 @@ async fn next(inbox: &mut BytesMut, stream: &mut Stream) -> io::Result<Option<Me
         }
     }
 }
+
+/// A control stream of any bytes, for [`crate::fuzz`].
+#[cfg(any(fuzzing, test))]
+pub(crate) fn fuzz(bytes: &[u8]) {
+    for bytes in bytes.chunks(Message::LEN) {
+        if let Some(message) = Message::decode(bytes) {
+            assert_eq!(Message::decode(&message.encode()), Some(message));
+        }
+    }
+}

@@ -16,6 +16,9 @@ mod error;
 mod establish;
 mod event;
 mod frame;
+#[cfg(any(fuzzing, test))]
+#[doc(hidden)]
+pub mod fuzz;
 mod handler;
 mod handshake;
 mod hello;

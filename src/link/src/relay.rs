@@ -101,7 +101,7 @@ impl Inner {
     }
 }
 
-async fn read_name(stream: &mut Stream) -> Result<NodeId, FrameError> {
+pub(crate) async fn read_name(stream: &mut (impl AsyncRead + Unpin)) -> Result<NodeId, FrameError> {
     let bytes = frame::read(stream, NAME_LIMIT).await?;
     let text = std::str::from_utf8(&bytes).map_err(|error| FrameError::Malformed(error.to_string()))?;
     text.parse().map_err(|error: ringrift_config::InvalidNodeId| FrameError::Malformed(error.to_string()))

@@ -33,6 +33,9 @@ mod complaints;
 mod driver;
 mod event;
 mod facts;
+#[cfg(any(fuzzing, test))]
+#[doc(hidden)]
+pub mod fuzz;
 mod local_health;
 mod machine;
 mod member;

@@ -8,6 +8,9 @@ mod conditions;
 mod download;
 mod error;
 pub mod files;
+#[cfg(any(fuzzing, test))]
+#[doc(hidden)]
+pub mod fuzz;
 mod intake;
 mod limits;
 mod objects;

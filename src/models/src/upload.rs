@@ -284,6 +284,17 @@ fn unreadable(error: &multer::Error) -> HttpError {
     HttpError::BadRequest(format!("the body ends early or is no multipart/form-data: {error}{cause}"))
 }
 
+/// The headers of an upload, for [`crate::fuzz`].
+#[cfg(any(fuzzing, test))]
+pub(crate) fn fuzz_headers(headers: &HeaderMap) {
+    let _ = announced(headers);
+    let mut expected = Expected(None);
+    if expected.read(headers).is_ok() {
+        let known = expected.0;
+        assert!(expected.read(headers).is_ok() && expected.0 == known, "the same promises are the same");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

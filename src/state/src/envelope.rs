@@ -97,9 +97,15 @@ pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, rmp_serde::en
     rmp_serde::to_vec_named(value)
 }
 
+/// How deep values may be nested in each other. The deepest that are written, the details of an event in a state that a message between
+/// voters carries, come to 29. Each level costs a reader up to 1 MiB at once: that much serde sets aside for a list by its length alone.
+const MAX_DEPTH: usize = 48;
+
 /// The value in bytes that [`encode`] made.
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, rmp_serde::decode::Error> {
-    rmp_serde::from_slice(bytes)
+    let mut decoder = rmp_serde::Deserializer::from_read_ref(bytes);
+    decoder.set_max_depth(MAX_DEPTH);
+    T::deserialize(&mut decoder)
 }
 
 /// The value as the bytes of a state file.

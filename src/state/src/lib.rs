@@ -12,6 +12,9 @@ mod eligibility;
 pub mod envelope;
 mod event;
 mod event_log;
+#[cfg(any(fuzzing, test))]
+#[doc(hidden)]
+pub mod fuzz;
 mod jobs;
 mod models;
 mod reconcile;

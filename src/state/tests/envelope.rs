@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use proptest::prelude::*;
 use ringrift_state::envelope::{FileError, load, open, save, seal};
-use ringrift_state::{Agreed, Command, Eligibility, NewEvent, decode, encode};
+use ringrift_state::{Agreed, Command, Eligibility, EntryMeta, NewEvent, decode, encode};
 use support::{after, commands, id, ids};
 
 /// A little of everything.
@@ -47,6 +47,32 @@ fn what_an_older_program_left_out_has_its_default() {
     let older = encode(&serde_json::json!({"index": 5, "term": 2, "state": {"last_seq": 0, "unheard_of": 1}})).unwrap();
     let agreed: Agreed = decode(&older).unwrap();
     assert_eq!(agreed, Agreed { index: 5, term: 2, ..Agreed::default() });
+}
+
+/// Half a kilobyte of lists in lists, each of which says that it has 65,535 elements. Deep enough, they had a reader set aside a gigabyte.
+#[test]
+fn lists_in_lists_that_claim_to_be_long_are_refused_before_memory_is_set_aside_for_them() {
+    let nested = [b"\x82\xa4name".as_slice(), &[0xdc, 0xff, 0xff].repeat(160)].concat();
+    let error = decode::<Command>(&nested).unwrap_err();
+    assert!(error.to_string().contains("depth"), "{error}");
+}
+
+#[test]
+fn the_deepest_that_is_written_can_be_read() {
+    let deepest = (2..NewEvent::MAX_DEPTH).fold(serde_json::json!(1), |inner, _| serde_json::json!([inner]));
+    let mut agreed = Agreed::default();
+    let record = Command::Record { event: NewEvent::new("E", "deep", 1).with("list", deepest) };
+    agreed.apply(EntryMeta { term: 1, index: 1 }, &record).unwrap();
+    let state = Box::new(agreed.state.clone());
+    let restore = Command::Restore { state, source: String::new(), by: String::new(), at_ms: 1 };
+    let command = Command::Once { request_id: "r".into(), inner: Box::new(restore) };
+    assert_eq!(decode::<Command>(&encode(&command).unwrap()).unwrap(), command);
+    // Between voters a command is six levels deep: message, request, append, entries, entry and payload.
+    let mut message = serde_json::to_value(&command).unwrap();
+    for _ in 0..6 {
+        message = serde_json::json!([message]);
+    }
+    assert!(decode::<serde_json::Value>(&encode(&message).unwrap()).is_ok());
 }
 
 #[test]

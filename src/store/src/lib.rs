@@ -12,6 +12,9 @@ mod config;
 pub mod disk;
 mod error;
 mod event;
+#[cfg(any(fuzzing, test))]
+#[doc(hidden)]
+pub mod fuzz;
 mod gc;
 mod hash;
 mod identity;

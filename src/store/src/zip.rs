@@ -79,7 +79,7 @@ pub fn validate(path: &Path) -> Result<Result<ZipReport, ZipDamage>> {
     Ok(Ok(report))
 }
 
-fn check(file: &File, size: u64) -> io::Result<Result<ZipReport, ZipDamage>> {
+pub(crate) fn check(file: &File, size: u64) -> io::Result<Result<ZipReport, ZipDamage>> {
     let mut first = [0; 4];
     if size < END_LEN || file.read_exact_at(&mut first, 0).is_err() || first != LOCAL {
         return Ok(Err(ZipDamage::NoBeginning));
@@ -273,4 +273,4 @@ fn u64_at(bytes: &[u8], at: usize) -> u64 {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -14,6 +14,9 @@
 mod cache;
 mod dial;
 mod follower;
+#[cfg(any(fuzzing, test))]
+#[doc(hidden)]
+pub mod fuzz;
 mod hub;
 mod inbox;
 mod leadership;

@@ -181,13 +181,16 @@ pub(crate) async fn serve(
     }
 }
 
-type HelloReader<R> = FramedRead<R, tokio_util::codec::LengthDelimitedCodec>;
+pub(crate) type HelloReader<R> = FramedRead<R, tokio_util::codec::LengthDelimitedCodec>;
 
-fn codec_reader<R: AsyncRead>(read: R) -> HelloReader<R> {
+pub(crate) fn codec_reader<R: AsyncRead>(read: R) -> HelloReader<R> {
     FramedRead::new(read, codec(MAX_HELLO))
 }
 
-async fn greeted<R: AsyncRead + Unpin>(watcher: &NodeId, read: &mut HelloReader<R>) -> Result<Hello, ServeError> {
+pub(crate) async fn greeted<R: AsyncRead + Unpin>(
+    watcher: &NodeId,
+    read: &mut HelloReader<R>,
+) -> Result<Hello, ServeError> {
     let broken = |source| ServeError::Stream { watcher: watcher.clone(), source };
     let found = read.get_mut().read_u8().await.map_err(broken)?;
     if found != VERSION {

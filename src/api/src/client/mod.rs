@@ -6,7 +6,7 @@ mod events;
 mod exchange;
 mod jobs;
 mod models;
-mod sse;
+pub(crate) mod sse;
 mod upload;
 
 use std::time::Duration;

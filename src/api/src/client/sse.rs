@@ -1,6 +1,6 @@
 /// Reads a `text/event-stream` (WHATWG HTML §9.2.6) in whatever pieces it comes.
 #[derive(Debug, Default)]
-pub(super) struct Parser {
+pub(crate) struct Parser {
     line: Vec<u8>,
     /// The last byte was a CR: a LF that follows belongs to the same line end.
     after_cr: bool,
@@ -12,22 +12,22 @@ pub(super) struct Parser {
 
 /// One message of the stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Message {
-    pub(super) id: Option<String>,
-    pub(super) kind: String,
-    pub(super) data: String,
+pub(crate) struct Message {
+    pub(crate) id: Option<String>,
+    pub(crate) kind: String,
+    pub(crate) data: String,
 }
 
 /// A message is over the limit; whoever sends it is no event log.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct TooLong;
+pub(crate) struct TooLong;
 
 impl Parser {
     /// The most bytes that one message may have. An event is a sentence.
     const MAX_MESSAGE: usize = 1 << 20;
 
     /// Takes the next piece and appends the messages that it completes to `messages`.
-    pub(super) fn push(&mut self, piece: &[u8], messages: &mut Vec<Message>) -> Result<(), TooLong> {
+    pub(crate) fn push(&mut self, piece: &[u8], messages: &mut Vec<Message>) -> Result<(), TooLong> {
         for &byte in piece {
             let after_cr = std::mem::take(&mut self.after_cr);
             match byte {

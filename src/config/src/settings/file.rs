@@ -149,3 +149,21 @@ fn text_of(node: &Node, may_be_list: bool) -> Result<Option<String>, String> {
         Data::List(_) | Data::Map(_) => Err(format!("expected a value, found {}", node.describe())),
     }
 }
+
+/// A settings file of any text, for [`crate::fuzz`].
+#[cfg(any(fuzzing, test))]
+pub(crate) fn fuzz(text: &str) {
+    match SettingsFile::parse(text, Path::new("settings.yaml")) {
+        Ok(file) => {
+            for key in key::ALL {
+                assert_eq!(file.get(key.name).is_some(), file.entries.contains_key(key.name));
+            }
+            if let Some(Err(error)) = file.classes() {
+                let _ = error.to_string();
+            }
+        }
+        Err(error) => {
+            assert!(error.to_string().starts_with("settings.yaml"), "a fault is named with its file: {error}")
+        }
+    }
+}

@@ -17,6 +17,8 @@ mod sources;
 mod tests;
 mod tokens;
 
+#[cfg(any(fuzzing, test))]
+pub(crate) use file::fuzz as fuzz_file;
 use std::{collections::BTreeMap, net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
 
 pub use error::SettingsError;

@@ -88,6 +88,10 @@ impl File {
     /// Opens the file of `node` in `dir` and reads all of it, or makes an empty one.
     pub(crate) fn open(dir: &Path, node: &NodeId) -> Result<(Self, Mirror), StartError> {
         let path = Self::path_in(dir);
+        #[cfg(test)]
+        if let Some(disk) = crate::tests::storage::at(dir) {
+            return Self::open_on(&disk, path, node);
+        }
         let io = |error| StartError::Io { path: path.clone(), error };
         fs::create_dir_all(dir).map_err(io)?;
         match fs::metadata(&path) {
@@ -97,9 +101,23 @@ impl File {
             Err(error) => return Err(io(error)),
         }
         let db = database(&path, |builder| builder.open(&path))?;
-        let file = Self { db, path };
-        let mirror = file.guarded(|file| file.read(node))?;
-        Ok((file, mirror))
+        Self { db, path }.read_by(node)
+    }
+
+    fn read_by(self, node: &NodeId) -> Result<(Self, Mirror), StartError> {
+        let mirror = self.guarded(|file| file.read(node))?;
+        Ok((self, mirror))
+    }
+
+    /// The same on a simulated disk.
+    #[cfg(test)]
+    fn open_on(disk: &crate::tests::storage::Disk, path: PathBuf, node: &NodeId) -> Result<(Self, Mirror), StartError> {
+        let fresh = disk.is_empty();
+        let db = database(&path, |builder| builder.create_with_backend(disk.open()))?;
+        if fresh {
+            begin(&db, node).map_err(|e| StartError::Io { path: path.clone(), error: io::Error::other(e) })?;
+        }
+        Self { db, path }.read_by(node)
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -146,6 +164,12 @@ impl File {
         }
         txn.commit()?;
         Ok(())
+    }
+
+    /// What a start would read, for [`crate::fuzz`].
+    #[cfg(any(fuzzing, test))]
+    pub(crate) fn read_all(db: Database, node: &NodeId) -> Result<Mirror, StartError> {
+        Self { db, path: NAME.into() }.read(node)
     }
 
     fn read(&self, node: &NodeId) -> Result<Mirror, StartError> {
@@ -219,22 +243,24 @@ fn make(dir: &Path, path: &Path, node: &NodeId) -> Result<(), StartError> {
         _ => {}
     }
     let db = database(&fresh, |builder| builder.create(&fresh))?;
-    let write = || -> Result<(), redb::Error> {
-        let txn = db.begin_write()?;
-        {
-            let mut meta = txn.open_table(META)?;
-            meta.insert("format", &FORMAT.to_le_bytes()[..])?;
-            meta.insert("node", node.as_str().as_bytes())?;
-            txn.open_table(LOG)?;
-            txn.open_table(SNAPSHOT)?;
-        }
-        txn.commit()?;
-        Ok(())
-    };
-    write().map_err(|e| io(io::Error::other(e)))?;
+    begin(&db, node).map_err(|e| io(io::Error::other(e)))?;
     drop(db);
     let sync = |path: &Path| fs::File::open(path)?.sync_all();
     sync(&fresh).and_then(|()| fs::rename(&fresh, path)).and_then(|()| sync(dir)).map_err(io)
+}
+
+/// Writes what every file has.
+fn begin(db: &Database, node: &NodeId) -> Result<(), redb::Error> {
+    let txn = db.begin_write()?;
+    {
+        let mut meta = txn.open_table(META)?;
+        meta.insert("format", &FORMAT.to_le_bytes()[..])?;
+        meta.insert("node", node.as_str().as_bytes())?;
+        txn.open_table(LOG)?;
+        txn.open_table(SNAPSHOT)?;
+    }
+    txn.commit()?;
+    Ok(())
 }
 
 fn database(

@@ -52,6 +52,11 @@ impl Store {
         Ok(Self { shared: Arc::new(Shared { mirror: Mutex::new(mirror), writer, path }) })
     }
 
+    /// Whether it is written where somebody asks for it, as in simulated time.
+    pub(crate) fn is_inline(&self) -> bool {
+        self.shared.writer.is_inline()
+    }
+
     /// The file.
     pub(crate) fn path(&self) -> &Path {
         &self.shared.path
@@ -103,6 +108,9 @@ impl Store {
 
     /// Writes everything that is queued and closes the file.
     pub(crate) async fn close(&self) {
+        if self.is_inline() {
+            return self.shared.writer.close();
+        }
         let shared = self.shared.clone();
         // An error would be a panic in there, which has been logged.
         let _ = tokio::task::spawn_blocking(move || shared.writer.close()).await;

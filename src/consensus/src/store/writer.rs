@@ -12,6 +12,11 @@ use std::{
 
 use openraft::storage::IOFlushed;
 use tokio::sync::oneshot;
+#[cfg(test)]
+use {
+    std::sync::Arc,
+    tokio::{sync::mpsc, task::AbortHandle},
+};
 
 use super::file::{Change, File};
 use crate::types::Types;
@@ -62,12 +67,19 @@ enum Way {
     Thread(Sender<Job>, JoinHandle<()>),
     /// Written before `send` returns. For tests in simulated time, which must not run on while a real disk works.
     Inline(Box<Pen>),
+    /// Later, by a task: in simulated time, on a disk that takes some.
+    #[cfg(test)]
+    Later(mpsc::UnboundedSender<Job>, AbortHandle, Arc<Mutex<Option<Pen>>>),
     Closed,
 }
 
 impl Writer {
     pub(super) fn new(file: File, inline: bool) -> io::Result<Self> {
         let mut pen = Pen { file, later: Vec::new(), failed: None };
+        #[cfg(test)]
+        if let Some(lag) = pen.file.path().parent().and_then(crate::tests::storage::at).map(|disk| disk.lag()) {
+            return Ok(Self { way: Mutex::new(Way::later(pen, lag)) });
+        }
         let way = if inline {
             Way::Inline(Box::new(pen))
         } else {
@@ -86,7 +98,18 @@ impl Writer {
                 pen.write([job], false);
                 Some(())
             }
+            #[cfg(test)]
+            Way::Later(jobs, ..) => jobs.send(job).ok(),
             Way::Closed => None,
+        }
+    }
+
+    pub(super) fn is_inline(&self) -> bool {
+        match &*self.way.lock().unwrap_or_else(PoisonError::into_inner) {
+            Way::Inline(_) => true,
+            #[cfg(test)]
+            Way::Later(..) => true,
+            Way::Thread(..) | Way::Closed => false,
         }
     }
 
@@ -99,14 +122,49 @@ impl Writer {
                 let _ = thread.join();
             }
             Way::Inline(mut pen) => pen.write([], true),
+            #[cfg(test)]
+            Way::Later(_, task, pen) => {
+                task.abort();
+                if let Some(mut pen) = pen.lock().unwrap().take() {
+                    pen.write([], true);
+                }
+            }
             Way::Closed => {}
         }
     }
 
-    /// Closes the file and loses what waits for the next commit. For inline writers, where nothing else can be lost.
+    /// Closes the file and loses what waits for the next commit, as a process does that is killed.
     #[cfg(test)]
     pub(super) fn cut(&self) {
-        *self.way.lock().unwrap() = Way::Closed;
+        let way = std::mem::replace(&mut *self.way.lock().unwrap(), Way::Closed);
+        if let Way::Later(_, task, pen) = way {
+            task.abort();
+            let pen = pen.lock().unwrap().take();
+            // What redb writes when it is closed, a killed process does not write.
+            if let Some(disk) = pen.as_ref().and_then(|pen| crate::tests::storage::at(pen.file.path().parent()?)) {
+                disk.left();
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+impl Way {
+    /// Each commit takes up to `lag`, and takes in what has come meanwhile.
+    fn later(pen: Pen, lag: Duration) -> Self {
+        let (jobs, mut queue) = mpsc::unbounded_channel::<Job>();
+        let pen = Arc::new(Mutex::new(Some(pen)));
+        let held = pen.clone();
+        let writing = crate::runtime::part(async move {
+            while let Some(first) = queue.recv().await {
+                tokio::time::sleep(lag.mul_f64(crate::runtime::random())).await;
+                let jobs = [first].into_iter().chain(std::iter::from_fn(|| queue.try_recv().ok()));
+                if let Some(pen) = &mut *held.lock().unwrap() {
+                    pen.write(jobs, false);
+                }
+            }
+        });
+        Self::Later(jobs, tokio::spawn(writing).abort_handle(), pen)
     }
 }
 

@@ -14,8 +14,15 @@ use rand::{RngExt, SeedableRng, rngs::StdRng};
 use ringrift_config::NodeId;
 use ringrift_state::{Command, Eligibility, Update};
 use tempfile::TempDir;
-use tokio::time::{Instant, sleep};
+use tokio::{
+    sync::oneshot,
+    time::{Instant, sleep, sleep_until, timeout_at},
+};
 
+use super::{
+    runtime::Process,
+    storage::{self, Disk},
+};
 use crate::{
     Consensus, ConsensusConfig, ProposeError, RaftStatus, Role, StartError, Timers, Transport, TransportError,
     handle::Committed, raft_config::Tuning,
@@ -27,6 +34,9 @@ pub(crate) const TIMERS: Timers = Timers {
     election_min: Duration::from_millis(800),
     election_max: Duration::from_millis(1200),
 };
+
+/// How late the second copy of a request may come.
+const AGAIN: Duration = Duration::from_secs(5);
 
 /// Nothing takes longer than this, in simulated time.
 const PATIENCE: Duration = Duration::from_mins(5);
@@ -53,7 +63,7 @@ pub(crate) async fn until<T>(what: impl Debug, mut look: impl FnMut() -> Option<
 
 /// Carries requests between the nodes of a test.
 pub(crate) struct Net {
-    nodes: Mutex<BTreeMap<NodeId, Consensus>>,
+    nodes: Mutex<BTreeMap<NodeId, (Consensus, Process)>>,
     faults: Mutex<Faults>,
 }
 
@@ -65,7 +75,9 @@ pub(crate) struct Faults {
     pub(crate) unheard: Option<NodeId>,
     /// So many of 100 messages are lost.
     pub(crate) lost: u32,
-    /// Each message takes up to so long.
+    /// So many of 100 requests come a second time, up to [`AGAIN`] later: after others that were sent later.
+    pub(crate) doubled: u32,
+    /// Each message takes up to so long. A request travels on when its sender no longer waits.
     pub(crate) delay: Duration,
     rng: StdRng,
 }
@@ -87,6 +99,12 @@ impl Net {
         });
     }
 
+    /// Cuts one way only, from each of the first to each of the others.
+    pub(crate) fn cut_one_way(&self, from: &str, to: &str) {
+        let pairs = set(from).into_iter().flat_map(|a| set(to).into_iter().map(move |b| (a.clone(), b)));
+        self.faults(|faults| faults.cut.extend(pairs.filter(|(a, b)| a != b)));
+    }
+
     pub(crate) fn heal(&self) {
         self.faults(|faults| faults.cut.clear());
     }
@@ -103,6 +121,23 @@ impl Net {
         sleep(delay).await;
         arrives
     }
+
+    /// Gives a request to the node that runs under this name now.
+    async fn deliver(&self, from: &NodeId, to: &NodeId, request: Bytes) -> Result<Bytes, TransportError> {
+        let peer = self.nodes.lock().unwrap().get(to).cloned();
+        let (peer, process) = peer.ok_or_else(|| TransportError::Unreachable("connection refused".into()))?;
+        process.run(peer.serve(from, request)).await.map_err(TransportError::Unreachable)
+    }
+
+    /// There and back; `None` if either way is lost.
+    async fn round(&self, from: NodeId, to: NodeId, request: Bytes) -> Option<Result<Bytes, TransportError>> {
+        let unheard = self.faults(|faults| faults.unheard.as_ref() == Some(&from));
+        if unheard || !self.way(&from, &to).await {
+            return None;
+        }
+        let answer = self.deliver(&from, &to, request).await;
+        self.way(&to, &from).await.then_some(answer)
+    }
 }
 
 struct Wire {
@@ -113,20 +148,32 @@ struct Wire {
 #[async_trait]
 impl Transport for Wire {
     async fn call(&self, to: &NodeId, request: Bytes, deadline: Duration) -> Result<Bytes, TransportError> {
-        let call = async {
-            let unheard = self.net.faults(|faults| faults.unheard.as_ref() == Some(&self.node));
-            if unheard || !self.net.way(&self.node, to).await {
-                return std::future::pending().await;
+        let give_up = Instant::now() + deadline;
+        let again = self.net.faults(|faults| {
+            let doubled = faults.doubled > 0 && faults.rng.random_range(0..100) < faults.doubled;
+            doubled.then(|| AGAIN.mul_f64(faults.rng.random()))
+        });
+        let trip = || (self.net.clone(), self.node.clone(), to.clone(), request.clone());
+        if let Some(later) = again {
+            let (net, from, to, request) = trip();
+            tokio::spawn(async move {
+                sleep(later).await;
+                // Nobody waits for this answer.
+                let _ = net.round(from, to, request).await;
+            });
+        }
+        let (net, from, to, request) = trip();
+        let (answered, answer) = oneshot::channel();
+        tokio::spawn(async move {
+            if let Some(answer) = net.round(from, to, request).await {
+                let _ = answered.send(answer);
             }
-            let peer = self.net.nodes.lock().unwrap().get(to).cloned();
-            let peer = peer.ok_or_else(|| TransportError::Unreachable("connection refused".into()))?;
-            let answer = peer.serve(&self.node, request).await.map_err(TransportError::Unreachable);
-            if !self.net.way(to, &self.node).await {
-                return std::future::pending().await;
-            }
-            answer
-        };
-        tokio::time::timeout(deadline, call).await.unwrap_or(Err(TransportError::Timeout))
+        });
+        if let Ok(Ok(answer)) = timeout_at(give_up, answer).await {
+            return answer;
+        }
+        sleep_until(give_up).await;
+        Err(TransportError::Timeout)
     }
 }
 
@@ -141,6 +188,8 @@ pub(crate) struct Cluster {
     pub(crate) tuning: Tuning,
     pub(crate) timers: Timers,
     pub(crate) real_disks: bool,
+    /// Disks that a test commands, on each of which a commit takes up to so long.
+    pub(crate) simulated_disks: Option<Duration>,
     disks: BTreeMap<NodeId, TempDir>,
 }
 
@@ -152,12 +201,13 @@ impl Cluster {
 
     pub(crate) fn seeded(seed: u64) -> Self {
         let rng = StdRng::seed_from_u64(seed);
-        let faults = Faults { cut: BTreeSet::new(), unheard: None, lost: 0, delay: Duration::ZERO, rng };
+        let faults = Faults { cut: BTreeSet::new(), unheard: None, lost: 0, doubled: 0, delay: Duration::ZERO, rng };
         Self {
             net: Arc::new(Net { nodes: Mutex::default(), faults: Mutex::new(faults) }),
             tuning: Tuning { inline_writes: true, ..Tuning::default() },
             timers: TIMERS,
             real_disks: false,
+            simulated_disks: None,
             disks: BTreeMap::new(),
         }
     }
@@ -181,15 +231,27 @@ impl Cluster {
         let dir = self.disk(name);
         let config = ConsensusConfig { node: node.clone(), dir, genesis: set(genesis), timers: self.timers };
         let wire = Arc::new(Wire { net: self.net.clone(), node: node.clone() });
-        let consensus = Consensus::start_tuned(config, wire, self.tuning).await?;
-        self.net.nodes.lock().unwrap().insert(node, consensus);
+        let process = Process::default();
+        let consensus = process.clone().run(Consensus::start_tuned(config, wire, self.tuning)).await?;
+        self.net.nodes.lock().unwrap().insert(node, (consensus, process));
         Ok(())
     }
 
     /// Where a node's disk is.
     pub(crate) fn disk(&mut self, name: &str) -> PathBuf {
-        let make = || if self.real_disks { tempfile::tempdir().unwrap() } else { memory() };
+        let make = || {
+            let dir = if self.real_disks { tempfile::tempdir().unwrap() } else { memory() };
+            if let Some(lag) = self.simulated_disks {
+                Disk::mount(dir.path(), lag);
+            }
+            dir
+        };
         self.disks.entry(id(name)).or_insert_with(make).path().to_owned()
+    }
+
+    /// A node's simulated disk.
+    pub(crate) fn platter(&mut self, name: &str) -> Disk {
+        storage::at(&self.disk(name)).expect("disks are simulated here")
     }
 
     /// Empties a stopped node's disk.
@@ -197,12 +259,21 @@ impl Cluster {
         self.disks.remove(&id(name));
     }
 
-    fn take(&self, name: &str) -> Consensus {
+    fn take(&self, name: &str) -> (Consensus, Process) {
         self.net.nodes.lock().unwrap().remove(&id(name)).expect("runs")
     }
 
     pub(crate) async fn crash(&self, name: &str) {
-        self.take(name).crash().await;
+        let (consensus, process) = self.take(name);
+        // To end its tasks they must run; whatever they do reaches nobody and no disk any more.
+        let crash = consensus.crash();
+        process.go_on();
+        crash.await;
+    }
+
+    /// The node's process.
+    pub(crate) fn process(&self, name: &str) -> Process {
+        self.net.nodes.lock().unwrap().get(&id(name)).expect("runs").1.clone()
     }
 
     /// Stops a node gracefully: it is still reached meanwhile.
@@ -212,7 +283,7 @@ impl Cluster {
     }
 
     pub(crate) fn node(&self, name: &str) -> Consensus {
-        self.net.nodes.lock().unwrap().get(&id(name)).expect("runs").clone()
+        self.net.nodes.lock().unwrap().get(&id(name)).expect("runs").0.clone()
     }
 
     pub(crate) fn names(&self) -> Vec<String> {

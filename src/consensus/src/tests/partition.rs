@@ -65,7 +65,24 @@ async fn an_old_leader_that_still_reaches_one_voter_does_not_keep_the_majority_f
     cluster.write(1).await;
 }
 
-/// The same without the setting: what the test above shows is the setting's doing.
+/// The answers are lost, and the messages are not. What it had taken before it noticed it sends again and again, and whoever hears a
+/// leader elects no other one.
+#[tokio::test(start_paused = true)]
+async fn a_leader_that_hears_no_answer_does_not_keep_the_others_from_electing_by_what_it_still_sends() {
+    let cluster = Cluster::of("a b c").await;
+    let old = cluster.any_leader().await;
+    let others: Vec<_> = cluster.names().into_iter().filter(|n| *n != old).collect();
+    cluster.net.cut_one_way(&others.join(" "), &old);
+    let pending = tokio::spawn({
+        let node = cluster.node(&old);
+        async move { node.propose(super::cluster::command(1)).await }
+    });
+    assert!(elects_within(&cluster, &old, &others.join(" "), Duration::from_secs(10)).await);
+    assert!(pending.await.unwrap().is_err(), "nobody confirmed it");
+    cluster.write(2).await;
+}
+
+/// The bridge without the setting: what the first of these tests shows is the setting's doing.
 #[tokio::test(start_paused = true)]
 async fn without_falling_silent_that_leader_blocks_the_majority_for_ever() {
     let mut cluster = Cluster::empty();

@@ -20,10 +20,10 @@ pub(super) struct Files {
 
 /// That a run was told to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Stop {
-    pub(super) why: StopReason,
+pub(crate) struct Stop {
+    pub(crate) why: StopReason,
     /// When, in microseconds of `CLOCK_MONOTONIC`; it does not outlive the boot, nor does the file.
-    pub(super) at_us: u64,
+    pub(crate) at_us: u64,
 }
 
 impl Files {

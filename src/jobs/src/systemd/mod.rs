@@ -9,7 +9,7 @@
 mod bus;
 mod ending;
 mod fault;
-mod files;
+pub(crate) mod files;
 mod grace;
 mod properties;
 mod unit;
@@ -289,10 +289,10 @@ async fn set_properties(session: &Session, run: &RunId, properties: &[(&str, Var
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    pub(super) fn launch(job: &str) -> Launch {
+    pub(crate) fn launch(job: &str) -> Launch {
         let command = r#"{"argv": ["true"], "env": {}, "working_dir": "/"}"#;
         Launch {
             run: RunId { kind: Kind::Selfplay, job: job.parse().unwrap(), attempt: 1 },

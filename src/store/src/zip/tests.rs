@@ -30,7 +30,7 @@ fn archive(members: &[(&str, &[u8])], wide: bool) -> Vec<u8> {
     file
 }
 
-fn model(wide: bool) -> Vec<u8> {
+pub(crate) fn model(wide: bool) -> Vec<u8> {
     archive(&[("archive/data.pkl", &[1; 300]), ("archive/data/0", &[2; 5000]), ("archive/version", b"3\n")], wide)
 }
 

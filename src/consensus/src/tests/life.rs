@@ -1,0 +1,485 @@
+//! A life of a cluster at random: everything that follows from a seed, and nothing else.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use rand::{RngExt, SeedableRng, rngs::StdRng, seq::IndexedRandom};
+use ringrift_config::NodeId;
+use tokio::{
+    task::JoinSet,
+    time::{Instant, sleep, timeout},
+};
+
+use super::{
+    cluster::{Cluster, command, id, until},
+    runtime,
+    witness::Witness,
+};
+use crate::Role;
+
+const NAMES: [&str; 9] = ["a", "b", "c", "d", "e", "f", "g", "h", "i"];
+
+/// How much happens in one life.
+const EVENTS: usize = 80;
+
+/// When the last fault is over somebody leads and writes within this, in simulated time: see [`super::faults`].
+const RECOVERED: Duration = Duration::from_secs(30);
+
+/// So much of the log is in memory at most, in bytes: twice what is kept of these short commands.
+const LOG_BYTES: usize = 256 << 10;
+
+/// What may happen besides what always does.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Also {
+    /// A voter loses its disk: one at a time, as the others cannot vouch for it otherwise.
+    pub(crate) wiped: bool,
+    /// The voters are changed, now and then just before the leader dies.
+    pub(crate) changed: bool,
+}
+
+/// What may happen next.
+#[derive(Debug, Clone, Copy)]
+enum Event {
+    /// The power of one node goes, with what its disk had not synced; or it comes back.
+    Power,
+    /// Every node has power and room again.
+    Repaired,
+    /// A process is killed, and systemd starts it again.
+    Killed,
+    /// The power goes in the middle of a commit.
+    PowerInACommit,
+    /// A disk takes no more bytes, or has room again.
+    Full,
+    /// A process stands still for a while: its clock jumps.
+    Frozen,
+    /// A voter stops in good order, and starts again.
+    Restarted,
+    Transferred,
+    CutPair,
+    CutOff,
+    CutOneWay,
+    Halves,
+    /// Halves, and one voter reaches both.
+    Bridge,
+    /// The leader reaches one voter only.
+    LeaderHeld,
+    Healed,
+    Lossy,
+    Slow,
+    Doubled,
+    Written,
+    Wiped,
+    VotersChanged,
+}
+
+/// Each as often as it should happen.
+const ALWAYS: [(Event, u32); 19] = [
+    (Event::Power, 4),
+    (Event::Repaired, 4),
+    (Event::Killed, 2),
+    (Event::PowerInACommit, 2),
+    (Event::Full, 2),
+    (Event::Frozen, 3),
+    (Event::Restarted, 1),
+    (Event::Transferred, 1),
+    (Event::CutPair, 2),
+    (Event::CutOff, 2),
+    (Event::CutOneWay, 2),
+    (Event::Halves, 1),
+    (Event::Bridge, 1),
+    (Event::LeaderHeld, 1),
+    (Event::Healed, 8),
+    (Event::Lossy, 2),
+    (Event::Slow, 2),
+    (Event::Doubled, 2),
+    (Event::Written, 24),
+];
+
+pub(crate) struct Life {
+    rng: StdRng,
+    cluster: Cluster,
+    names: Vec<&'static str>,
+    genesis: String,
+    witness: Witness,
+    down: BTreeSet<&'static str>,
+    full: BTreeSet<&'static str>,
+    proposed: u64,
+    also: Also,
+    /// Changes of the voters, transfers and writes that are under way.
+    tasks: JoinSet<()>,
+    began: Instant,
+    /// What happened, for whoever looks for the cause.
+    told: Vec<String>,
+}
+
+/// What came of a life.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Story {
+    pub(crate) told: Vec<String>,
+    /// How many writes were confirmed.
+    pub(crate) confirmed: usize,
+    /// From the last fault until somebody led and wrote.
+    pub(crate) recovered: Duration,
+    /// All of it, in simulated time.
+    pub(crate) lasted: Duration,
+}
+
+/// Lives the life of a seed; what must never be, and what happened before, is the error.
+pub(crate) fn live(seed: u64, voters: usize, also: Also) -> Result<Story, String> {
+    let tokio = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    runtime::seed(seed);
+    tokio.block_on(async {
+        let mut life = Life::begin(seed, voters, also).await;
+        let lived = life.live().await;
+        let told = std::mem::take(&mut life.told);
+        match lived {
+            Ok(recovered) => {
+                Ok(Story { told, confirmed: life.witness.confirmations(), recovered, lasted: life.began.elapsed() })
+            }
+            Err(what) => Err(format!("{what}. Before that:\n  {}", told[told.len().saturating_sub(25)..].join("\n  "))),
+        }
+    })
+}
+
+impl Life {
+    async fn begin(seed: u64, voters: usize, also: Also) -> Self {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let mut cluster = Cluster::seeded(seed);
+        cluster.tuning.snapshot_after = 40;
+        cluster.tuning.keep = 10;
+        cluster.simulated_disks = Some(Duration::from_millis(*[0, 5, 40].choose(&mut rng).unwrap()));
+        let names = NAMES[..voters].to_vec();
+        let mut life = Self {
+            rng,
+            cluster,
+            genesis: names.join(" "),
+            names,
+            witness: Witness::default(),
+            down: BTreeSet::new(),
+            full: BTreeSet::new(),
+            proposed: 0,
+            also,
+            tasks: JoinSet::new(),
+            began: Instant::now(),
+            told: Vec::new(),
+        };
+        for name in life.names.clone() {
+            life.start(name).await.unwrap();
+        }
+        life
+    }
+
+    async fn live(&mut self) -> Result<Duration, String> {
+        for _ in 0..EVENTS {
+            let event = self.choose();
+            self.happens(event).await?;
+            sleep(Duration::from_millis(self.rng.random_range(0..3000))).await;
+            self.supervised().await?;
+            self.holds()?;
+        }
+        self.ends_well().await
+    }
+
+    fn choose(&mut self) -> Event {
+        let mut events = ALWAYS.to_vec();
+        events.extend(self.also.wiped.then_some((Event::Wiped, 4)));
+        events.extend(self.also.changed.then_some((Event::VotersChanged, 8)));
+        events.choose_weighted(&mut self.rng, |(_, weight)| *weight).unwrap().0
+    }
+
+    fn tell(&mut self, what: impl Into<String>) {
+        self.told.push(format!("{:>7} ms: {}", self.began.elapsed().as_millis(), what.into()));
+    }
+
+    fn any(&mut self) -> &'static str {
+        self.names.choose(&mut self.rng).unwrap()
+    }
+
+    fn any_up(&mut self) -> Option<&'static str> {
+        let up: Vec<_> = self.names.iter().filter(|name| !self.down.contains(**name)).copied().collect();
+        up.choose(&mut self.rng).copied()
+    }
+
+    fn leader(&self) -> Option<String> {
+        self.cluster.names().into_iter().find(|name| self.cluster.status(name).role == Role::Leader)
+    }
+
+    /// Starts a voter. On a disk without room it may not start; on any other it does.
+    async fn start(&mut self, name: &'static str) -> Result<(), String> {
+        match self.cluster.start(name, &self.genesis).await {
+            Ok(()) => {
+                self.down.remove(name);
+                self.witness.watch(&self.cluster, name);
+                Ok(())
+            }
+            Err(_) if self.full.contains(name) => {
+                self.down.insert(name);
+                Ok(())
+            }
+            Err(error) => Err(format!("{name} does not start: {error}")),
+        }
+    }
+
+    /// Ends a voter. Without power its disk keeps any part of what was not synced.
+    async fn end(&mut self, name: &'static str, power: bool) {
+        self.cluster.crash(name).await;
+        let disk = self.cluster.platter(name);
+        if power {
+            disk.left();
+        } else {
+            disk.lost_power(&mut self.rng);
+        }
+        self.down.insert(name);
+    }
+
+    async fn happens(&mut self, event: Event) -> Result<(), String> {
+        match event {
+            Event::Power => {
+                let name = self.any();
+                if self.down.contains(name) {
+                    self.tell(format!("{name} starts"));
+                    return self.start(name).await;
+                }
+                self.tell(format!("{name} has no power"));
+                self.end(name, false).await;
+            }
+            Event::Repaired => {
+                self.tell("every node has power and room again");
+                for name in std::mem::take(&mut self.full) {
+                    self.cluster.platter(name).set_full(false);
+                }
+                for name in std::mem::take(&mut self.down) {
+                    self.start(name).await?;
+                }
+            }
+            Event::Killed => {
+                let Some(name) = self.any_up() else { return Ok(()) };
+                self.tell(format!("{name} is killed"));
+                self.end(name, true).await;
+                return self.start(name).await;
+            }
+            Event::PowerInACommit => {
+                let Some(name) = self.any_up() else { return Ok(()) };
+                let operations = self.rng.random_range(0..40);
+                self.tell(format!("{name} will have no power after {operations} operations of its disk"));
+                self.cluster.platter(name).dies_after(operations);
+            }
+            Event::Full => {
+                let name = self.any();
+                let full = self.full.insert(name);
+                if !full {
+                    self.full.remove(name);
+                }
+                self.tell(format!("the disk of {name} {}", if full { "is full" } else { "has room" }));
+                self.cluster.platter(name).set_full(full);
+            }
+            Event::Frozen => {
+                let Some(name) = self.any_up() else { return Ok(()) };
+                let time = Duration::from_millis(self.rng.random_range(100..8000));
+                self.tell(format!("{name} stands still for {time:?}"));
+                let process = self.cluster.process(name);
+                process.freeze();
+                tokio::spawn(async move {
+                    sleep(time).await;
+                    process.go_on();
+                });
+            }
+            Event::Restarted => {
+                let Some(name) = self.any_up() else { return Ok(()) };
+                self.tell(format!("{name} restarts"));
+                self.cluster.process(name).go_on();
+                self.cluster.stop(name).await;
+                self.cluster.platter(name).left();
+                return self.start(name).await;
+            }
+            Event::Transferred => {
+                let (Some(leader), to) = (self.leader(), self.any()) else { return Ok(()) };
+                self.tell(format!("{leader} is to hand over to {to}"));
+                let node = self.cluster.node(&leader);
+                self.tasks.spawn(async move { drop(node.transfer(Some(id(to))).await) });
+            }
+            Event::CutPair => {
+                let (one, other) = (self.any(), self.any());
+                self.tell(format!("{one} and {other} are cut"));
+                self.cluster.net.cut(one, other);
+            }
+            Event::CutOff => {
+                let one = self.any();
+                self.tell(format!("{one} is cut off"));
+                self.cluster.net.cut(one, &self.genesis);
+            }
+            Event::CutOneWay => {
+                let (one, to) = (self.any(), self.rng.random_range(1..self.names.len()));
+                let others = self.some(to).join(" ");
+                self.tell(format!("{one} is no longer heard by {others}"));
+                self.cluster.net.cut_one_way(one, &others);
+            }
+            Event::Halves | Event::Bridge => {
+                let mut mixed = self.some(self.names.len());
+                let bridge = matches!(event, Event::Bridge).then(|| mixed.pop()).flatten();
+                let (one, other) = mixed.split_at(mixed.len() / 2);
+                let (one, other) = (one.join(" "), other.join(" "));
+                self.tell(format!("{one} / {other} with {bridge:?} between them"));
+                self.cluster.net.cut(&one, &other);
+            }
+            Event::LeaderHeld => {
+                let Some(leader) = self.leader() else { return Ok(()) };
+                let mut others = self.some(self.names.len());
+                others.retain(|name| *name != leader);
+                let held = others.pop();
+                self.tell(format!("the leader {leader} reaches {held:?} only"));
+                self.cluster.net.cut(&leader, &others.join(" "));
+            }
+            Event::Healed => {
+                self.tell("all lines work");
+                self.cluster.net.heal();
+            }
+            Event::Lossy => self.line(|faults, rng| faults.lost = *[0, 5, 20].choose(rng).unwrap()),
+            Event::Slow => {
+                self.line(|faults, rng| faults.delay = Duration::from_millis(*[0, 30, 150, 900].choose(rng).unwrap()));
+            }
+            Event::Doubled => self.line(|faults, rng| faults.doubled = *[0, 10, 50].choose(rng).unwrap()),
+            Event::Written => self.write(),
+            Event::Wiped => return self.wipe().await,
+            Event::VotersChanged => self.change_voters().await,
+        }
+        Ok(())
+    }
+
+    /// So many different voters.
+    fn some(&mut self, count: usize) -> Vec<&'static str> {
+        let mut mixed = Vec::new();
+        let mut left = self.names.clone();
+        while mixed.len() < count && !left.is_empty() {
+            mixed.push(left.swap_remove(self.rng.random_range(0..left.len())));
+        }
+        mixed
+    }
+
+    fn line(&mut self, change: impl FnOnce(&mut super::cluster::Faults, &mut StdRng)) {
+        let now = self.cluster.net.faults(|faults| {
+            change(faults, &mut self.rng);
+            format!("{} % are lost, {} % doubled, all late by up to {:?}", faults.lost, faults.doubled, faults.delay)
+        });
+        self.tell(now);
+    }
+
+    /// A few writes at the same time, to whoever leads.
+    fn write(&mut self) {
+        let Some(leader) = self.leader() else { return };
+        for _ in 0..self.rng.random_range(1..6) {
+            self.proposed += 1;
+            let (n, node, witness) = (self.proposed, self.cluster.node(&leader), self.witness.clone());
+            self.tasks.spawn(async move {
+                if let Ok(done) = node.propose(command(n)).await {
+                    witness.confirmed(n, &done);
+                }
+            });
+        }
+        self.tell(format!("writes to {leader} up to {}", self.proposed));
+    }
+
+    async fn wipe(&mut self) -> Result<(), String> {
+        let whole = self.down.is_empty() && self.names.iter().all(|n| self.cluster.status(n).waiting.is_none());
+        let name = self.any();
+        // Before the cluster has a name a voter cannot know that it forgot anything: see `formation`.
+        if whole && !self.cluster.node(name).agreed().cluster_id.is_empty() {
+            self.tell(format!("{name} loses its disk"));
+            self.end(name, true).await;
+            self.cluster.platter(name).wipe();
+            self.witness.wiped(name);
+            self.full.remove(name);
+            return self.start(name).await;
+        }
+        Ok(())
+    }
+
+    async fn change_voters(&mut self) {
+        let Some(leader) = self.leader() else { return };
+        let count = self.rng.random_range(3..=self.names.len());
+        let target: BTreeSet<NodeId> = self.some(count).into_iter().map(id).collect();
+        self.tell(format!("{leader} is to change the voters to {target:?}"));
+        let node = self.cluster.node(&leader);
+        // It may fail, and mostly does in such a life.
+        self.tasks.spawn(async move { drop(node.change_voters(target).await) });
+        if self.rng.random() {
+            // At any moment of the change.
+            sleep(Duration::from_millis(self.rng.random_range(0..4000))).await;
+            let name = self.names.iter().find(|name| **name == leader).copied();
+            if let Some(name) = name.filter(|name| !self.down.contains(*name)) {
+                self.tell(format!("{name}, which changes the voters, has no power"));
+                self.end(name, false).await;
+            }
+        }
+    }
+
+    /// Starts again what stopped by itself.
+    async fn supervised(&mut self) -> Result<(), String> {
+        for name in self.names.clone() {
+            if !self.down.contains(name) && self.cluster.status(name).stopped.is_some() {
+                self.tell(format!("{name} stopped, and starts again"));
+                self.end(name, false).await;
+                self.start(name).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What holds at every step.
+    fn holds(&self) -> Result<(), String> {
+        if let Some(broken) = self.witness.broken() {
+            return Err(broken);
+        }
+        for name in self.cluster.names() {
+            let bytes = self.cluster.node(&name).inner.service.store.mirror().bytes();
+            if bytes > LOG_BYTES {
+                return Err(format!("the log of {name} has {bytes} bytes"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Everything works again; whatever was confirmed is there, and all have the same.
+    async fn ends_well(&mut self) -> Result<Duration, String> {
+        self.tell("everything works again");
+        self.cluster.net.heal();
+        self.cluster.net.faults(|faults| (faults.lost, faults.doubled, faults.delay) = (0, 0, Duration::ZERO));
+        for name in self.names.clone() {
+            self.cluster.platter(name).set_full(false);
+            self.full.remove(name);
+            if self.down.contains(name) {
+                self.start(name).await?;
+            } else {
+                self.cluster.process(name).go_on();
+                // Its disk may be about to die, which is a fault.
+                let stopped = self.cluster.status(name).stopped.is_some();
+                self.tell(format!("{name} is up, stopped: {stopped}"));
+                self.end(name, true).await;
+                self.start(name).await?;
+            }
+        }
+        let last_fault = Instant::now();
+        let Ok(last) = timeout(RECOVERED, self.cluster.write(u64::MAX)).await else {
+            let status: Vec<_> = self.names.iter().map(|name| format!("{:?}", self.cluster.status(name))).collect();
+            return Err(format!("nobody led and wrote within {RECOVERED:?}: {}", status.join("\n")));
+        };
+        let recovered = last_fault.elapsed();
+        while self.tasks.join_next().await.is_some() {}
+        let voters = until("the voters stay as they are", || {
+            let status = self.cluster.status(&self.leader()?);
+            (!status.changing).then_some(status.voters)
+        })
+        .await;
+        let state = |name: &NodeId| self.cluster.node(name.as_str()).agreed().state.clone();
+        for voter in &voters {
+            self.cluster.applied(voter.as_str(), last.index).await;
+        }
+        // The states go on; what they hold of this test's commands no longer changes.
+        for voter in &voters {
+            if state(voter).eligibility != state(voters.first().unwrap()).eligibility {
+                return Err(format!("{voter} has another state than the others"));
+            }
+        }
+        self.witness.nothing_confirmed_is_lost();
+        self.holds().map(|()| recovered)
+    }
+}

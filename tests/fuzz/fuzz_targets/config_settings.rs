@@ -1,0 +1,3 @@
+#![no_main]
+
+ringrift_fuzz::target!(ringrift_config::fuzz::settings);

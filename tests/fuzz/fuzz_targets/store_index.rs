@@ -1,0 +1,3 @@
+#![no_main]
+
+ringrift_fuzz::target!(ringrift_store::fuzz::index);
