@@ -2,6 +2,7 @@
 
 # Not on NixOS: it is about Debian packages.
 MACHINES = {"alpha": "voter", "beta": "voter", "delta": "worker", "gamma": "voter"}
+SUITES = ["trixie", "bookworm"]
 
 CLASSES = """
 job_classes:

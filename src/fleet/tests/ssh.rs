@@ -64,6 +64,7 @@ async fn a_script_runs_there_and_its_output_and_status_come_back() {
     let host = host("ssh_host: chatty, ssh_port: 2222, ssh_user: op, ssh_key: ~/.ssh/id_cluster");
     let ran = place.ssh().run(&host, "echo 'it'\"'\"'s'; echo oops >&2; exit 7").await.unwrap();
     assert_eq!((ran.code, ran.out.as_str(), ran.err.as_str()), (7, "it's\n", "oops\n"));
+    assert_eq!(ran.last_words(), "it's");
     let log = place.log();
     for part in [
         "BatchMode=yes",
@@ -132,6 +133,12 @@ async fn both_endpoints_are_tried_and_the_one_that_answers_is_remembered() {
     fs::write(place.program(), PROGRAM.replace("  noroute)", "  100.64.0.9 | noroute)")).unwrap();
     assert_eq!(ssh.run(&host, "echo here").await.unwrap().out, "here\n");
     assert_eq!(ssh.run(&host, "echo again").await.unwrap().out, "again\n");
+    // Another program that runs ssh goes there at once, and checks host keys as strictly.
+    let (endpoint, options) = ssh.way(&host);
+    let options: Vec<String> = options.into_iter().map(|option| option.into_string().unwrap()).collect();
+    assert_eq!(endpoint, ("box.example".to_owned(), 2222));
+    assert!(options.ends_with(&["-p".to_owned(), "2222".to_owned()]), "{options:?}");
+    assert!(options.contains(&"StrictHostKeyChecking=yes".to_owned()), "{options:?}");
     let log = place.log();
     assert_eq!((log.matches("-- 100.64.0.9").count(), log.matches("-p 2222 -- box.example").count()), (1, 2), "{log}");
 }
