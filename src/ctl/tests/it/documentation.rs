@@ -141,14 +141,22 @@ async fn every_command_of_the_operations_manual_can_be_typed_as_it_stands_there(
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
-/// The hosts that the manual speaks of.
-const NAMED: [&str; 5] = ["gpu-3", "gpu-9", "lambda-gh200-a", "lambda-gh200-b", "NODE"];
+/// The hosts that the manual speaks of, with their roles.
+const NAMED: [(&str, &str); 7] = [
+    ("gpu-1", "gpu_selfplay"),
+    ("gpu-3", "mixed"),
+    ("gpu-9", "mixed"),
+    ("lambda-gh200-a", "mixed"),
+    ("lambda-gh200-b", "mixed"),
+    ("nix-1", "mixed"),
+    ("NODE", "mixed"),
+];
 
 /// What is wrong with a command line, if anything.
 async fn typed(line: &str) -> Option<String> {
     let place = Place::new(&format!(
         "hosts:\n{}p2p_voters: [gpu-3]\n",
-        NAMED.map(|name| format!("  {name}: {{ssh_host: refused, status: ready, role: mixed}}\n")).concat()
+        NAMED.map(|(name, role)| format!("  {name}: {{ssh_host: refused, status: ready, role: {role}}}\n")).concat()
     ));
     let words = words(line);
     let endless = words.iter().any(|word| matches!(word.as_str(), "--follow" | "--watch"));

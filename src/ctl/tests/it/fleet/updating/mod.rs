@@ -26,11 +26,11 @@ use crate::{
     fake::{Answer, Fake, Seen},
 };
 
-/// What ssh does at `node-NAME`: the script's paths lead into the node's folder.
+/// What ssh does at `root-NAME`: the script's paths lead into the node's folder.
 const AT_NODES: &str = r#"
 case $1 in
-  node-*)
-    export ROOT="$here/nodes/${1#node-}" NODE="${1#node-}"
+  root-*)
+    export ROOT="$here/nodes/${1#root-}" NODE="${1#root-}"
     cd "$ROOT/home" || exit 255
     # Where there is a home, it is the node's.
     HOME=$ROOT/home exec sh -c "$(printf '%s' "$2" | sed "s#\(^\|[ \"'=(]\)/\(etc\|run\|var\|nix\|proc\)/#\1$ROOT/\2/#g")" ;;
@@ -127,7 +127,7 @@ impl Site {
             let role = if voters.contains(name) { "coordinator" } else { "gpu_selfplay" };
             let _ = writeln!(
                 hosts,
-                "  {name}: {{ssh_host: node-{name}, ssh_user: op, status: ready, role: {role}, ringrift_path: ~/r/ai}}"
+                "  {name}: {{ssh_host: root-{name}, ssh_user: op, status: ready, role: {role}, ringrift_path: ~/r/ai}}"
             );
         }
         let _ = writeln!(hosts, "p2p_voters: [{}]", voters.join(", "));

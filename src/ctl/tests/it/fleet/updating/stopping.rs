@@ -144,8 +144,8 @@ async fn without_a_daemon_to_ask_only_what_does_not_run_is_updated() {
 async fn what_cannot_be_updated_is_left_alone_and_named() {
     let site = Site::new(&["alpha", "beta", "gamma"], &["gpu-1", "gpu-2", "gpu-3"], &[]).await;
     let hosts = fs::read_to_string(site.path("hosts.yaml")).unwrap();
-    let hosts = hosts.replace("node-gpu-1, ssh_user: op, status: ready", "node-gpu-1, ssh_user: op, status: retired");
-    fs::write(site.path("hosts.yaml"), hosts.replace("ssh_host: node-gpu-2", "ssh_host: refused")).unwrap();
+    let hosts = hosts.replace("root-gpu-1, ssh_user: op, status: ready", "root-gpu-1, ssh_user: op, status: retired");
+    fs::write(site.path("hosts.yaml"), hosts.replace("ssh_host: root-gpu-2", "ssh_host: refused")).unwrap();
     let package = site.package("0.2.0");
     let ran = site.run(&["update", "--package", &package, "--node", "gpu-1", "gpu-2", "beta"]).await;
     assert_eq!(

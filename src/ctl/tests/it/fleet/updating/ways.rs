@@ -88,7 +88,7 @@ async fn a_machine_of_nixos_gets_what_the_flake_has_for_it_and_goes_back_to_its_
     let ran = site.run(&["update", "--flake", ".", "--node", "gpu-1"]).await;
     assert!(ran.out.starts_with("✓ gpu-1: 0.1.0 (system aaaaaaaaaa) → 0.2.0 (system bbbbbbbbbb)\n"), "{ran:?}");
     let rebuilt = site.noted("rebuilt");
-    assert!(rebuilt[1].starts_with("switch --flake .#gpu-1 --target-host op@node-gpu-1 --sudo with "), "{rebuilt:?}");
+    assert!(rebuilt[1].starts_with("switch --flake .#gpu-1 --target-host op@root-gpu-1 --sudo with "), "{rebuilt:?}");
     for option in ["-o StrictHostKeyChecking=yes", "-o BatchMode=yes", "-p 22"] {
         assert!(rebuilt[1].contains(option), "{option}: {rebuilt:?}");
     }
@@ -171,7 +171,7 @@ async fn a_host_without_a_daemon_is_updated_where_no_daemon_answers() {
     let origin = site.becomes_checkout("old-1");
     commit(&origin, "two");
     let hosts = fs::read_to_string(site.path("hosts.yaml")).unwrap();
-    let hosts = hosts.replace("node-old-1, ssh_user: op", "node-old-1, p2p_enabled: false");
+    let hosts = hosts.replace("root-old-1, ssh_user: op", "root-old-1, p2p_enabled: false");
     fs::write(site.path("hosts.yaml"), hosts).unwrap();
     fs::write(site.node("old-1", "pid"), "0\n").unwrap();
     let ran = site.run_by(&nobody(), &["update", "--way", "git", "--node", "old-1"]).await;
