@@ -97,8 +97,8 @@ pub struct Component {
     #[serde(default)]
     #[schema(value_type = Object)]
     pub details: Map<String, Value>,
-    /// Of `coordinator_managers`: the subsystems that have made no progress for longer than they may, by their keys in `details`. Not sent
-    /// where there is none.
+    /// Of `coordinator_managers`: the subsystems that have made no progress for longer than they may, by their keys in
+    /// `details`. Not sent where there is none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stuck: Vec<String>,
 }

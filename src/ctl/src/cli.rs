@@ -216,8 +216,8 @@ Examples:
 
     /// Check over SSH whether every node is fit for its work; with NODE, what its daemon says of itself
     ///
-    /// One line for each node: PyTorch in its environment, GPUs, driver, disk, clock, and ports in both directions. What is wrong
-    /// stands below with what mends it. Warnings do not make it fail.
+    /// One line for each node: PyTorch in its environment, GPUs, driver, disk, clock, and ports in both directions. What is
+    /// wrong stands below with what mends it. Warnings do not make it fail.
     #[command(
         subcommand_required = false,
         args_conflicts_with_subcommands = true,
@@ -312,9 +312,9 @@ Examples:
 
     /// Say what is wrong with the cluster, what explains most first, and what mends it
     ///
-    /// Walks the runbook's troubleshooting: daemons that do not answer, a missing leader, nodes that are down and why or have not joined,
-    /// voters and hosts files that differ, wrong addresses, SSH, firewalls, clocks, models that do not arrive, resources, databases, drivers
-    /// and PyTorch. Changes nothing.
+    /// Walks the runbook's troubleshooting: daemons that do not answer, a missing leader, nodes that are down and why or have
+    /// not joined, voters and hosts files that differ, wrong addresses, SSH, firewalls, clocks, models that do not arrive,
+    /// resources, databases, drivers and PyTorch. Changes nothing.
     #[command(after_help = "\
 Examples:
   ringriftctl doctor

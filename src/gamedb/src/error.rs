@@ -217,7 +217,8 @@ impl DbError {
     /// The reason SQLite gave.
     pub(crate) fn sqlite(deed: &'static str, path: impl AsRef<Path>) -> impl FnOnce(rusqlite::Error) -> Self {
         use rusqlite::{ErrorCode, ffi};
-        /// What the disk says when it is full in a way that SQLite does not know: past a quota, past the size that a file may have.
+        /// What the disk says when it is full in a way that SQLite does not know: past a quota, past the size that a file may
+        /// have.
         const REFUSED: [i32; 3] = [ffi::SQLITE_IOERR_WRITE, ffi::SQLITE_IOERR_FSYNC, ffi::SQLITE_IOERR_TRUNCATE];
         move |source| {
             let path = path.as_ref().to_owned();

@@ -1,8 +1,10 @@
 //! Is this game database whole, and how is it mended?
 //!
-//! [`check`] says what a file is and what is wrong with it, without changing anything; [`copy`] copies a database that is in use;
-//! [`read`] asks it something; [`repair`] rebuilds a damaged one from what can be read; [`backup`], [`verify`] and [`restore`] put a node's databases into one
-//! archive and take them out again; [`offer`] and [`receive`] carry one to another machine, and [`Gathering`] puts those of many into one archive. What each promises is in `docs/databases.md`. Calls block: asynchronous callers use a thread.
+//! [`check`] says what a file is and what is wrong with it, without changing anything; [`copy`] copies a database that is in
+//! use; [`read`] asks it something; [`repair`] rebuilds a damaged one from what can be read; [`backup`], [`verify`] and
+//! [`restore`] put a node's databases into one archive and take them out again; [`offer`] and [`receive`] carry one to
+//! another machine, and [`Gathering`] puts those of many into one archive. What each promises is in `docs/databases.md`.
+//! Calls block: asynchronous callers use a thread.
 
 mod archive;
 mod check;

@@ -126,8 +126,8 @@ fn a_command_line_is_taken_apart_as_by_a_shell() {
     );
 }
 
-/// What it does is claimed and tested elsewhere, command by command; here each is typed as it stands there, on a machine where no daemon and
-/// no node can be reached.
+/// What it does is claimed and tested elsewhere, command by command; here each is typed as it stands there, on a machine
+/// where no daemon and no node can be reached.
 #[tokio::test]
 async fn every_command_of_the_operations_manual_can_be_typed_as_it_stands_there() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");

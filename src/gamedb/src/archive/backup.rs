@@ -32,10 +32,12 @@ pub struct BackedUp {
     pub resumed: usize,
 }
 
-/// Copies all game databases below `root` into a new archive at `output`, which gets its name when all of it was read again and found
-/// right. Databases may be in use. One that is damaged is taken as it is, and told of; one that cannot be copied is missing, and told of.
+/// Copies all game databases below `root` into a new archive at `output`, which gets its name when all of it was read again
+/// and found right. Databases may be in use. One that is damaged is taken as it is, and told of; one that cannot be copied is
+/// missing, and told of.
 ///
-/// An attempt that ends early leaves `OUTPUT.partial`; the next one of the same root and node goes on behind its last whole database.
+/// An attempt that ends early leaves `OUTPUT.partial`; the next one of the same root and node goes on behind its last whole
+/// database.
 ///
 /// # Errors
 ///

@@ -44,8 +44,8 @@ impl Gathering {
         self.partial.databases().iter().any(|member| member.name == name)
     }
 
-    /// Adds a database of a node, whose bytes arrive as [`Offer::send`](super::Offer::send) sends them. It is in it for good when this is done;
-    /// if this fails, nothing of it is.
+    /// Adds a database of a node, whose bytes arrive as [`Offer::send`](super::Offer::send) sends them. It is in it for good
+    /// when this is done; if this fails, nothing of it is.
     ///
     /// # Errors
     ///

@@ -1,4 +1,5 @@
-//! All game databases of a node, or of several, in one file: a tar archive compressed by zstd, which `tar --zstd -xf` unpacks too.
+//! All game databases of a node, or of several, in one file: a tar archive compressed by zstd, which `tar --zstd -xf` unpacks
+//! too.
 
 mod backup;
 mod gather;

@@ -66,13 +66,14 @@ pub struct Wanted<'a> {
     pub database: Option<&'a str>,
 }
 
-/// Takes databases out of an archive, to where they belong below `root`. The whole archive is verified before anything is written. A database that is there is kept under another name;
-/// one that is the same is left as it is, so that a restore that was stopped goes on where it was.
+/// Takes databases out of an archive, to where they belong below `root`. The whole archive is verified before anything is
+/// written. A database that is there is kept under another name; one that is the same is left as it is, so that a restore
+/// that was stopped goes on where it was.
 ///
 /// # Errors
 ///
-/// If the archive is not whole, has no such database, the disk is full, or it shall stop. That a single database cannot be replaced, since
-/// it is in use or lies elsewhere, is no error but [`Restoring::Refused`].
+/// If the archive is not whole, has no such database, the disk is full, or it shall stop. That a single database cannot be
+/// replaced, since it is in use or lies elsewhere, is no error but [`Restoring::Refused`].
 pub fn restore(
     archive: &Path,
     root: &Path,

@@ -1,4 +1,5 @@
-//! A database on its way to another machine: its copy is made and checked where it is, and what arrives is compared with what was sent.
+//! A database on its way to another machine: its copy is made and checked where it is, and what arrives is compared with what
+//! was sent.
 
 use std::{
     fs::{self, File},
@@ -33,8 +34,8 @@ pub struct Offer {
     copy: NamedTempFile,
 }
 
-/// Copies the database called `name` below `root`, as of one moment, and checks the copy. The copy lies in `scratch`, or else beside
-/// the database, where there is room for it once more.
+/// Copies the database called `name` below `root`, as of one moment, and checks the copy. The copy lies in `scratch`, or else
+/// beside the database, where there is room for it once more.
 ///
 /// # Errors
 ///
@@ -170,8 +171,8 @@ pub fn rehearse(name: &str, root: &Path) -> Result<Restored> {
     Ok(Restored { name: name.to_owned(), path, outcome })
 }
 
-/// Puts a database that another machine sends to its place below `root`; the one that is there is kept under another name. Nothing is read
-/// of one that is the same, or that would not be put there.
+/// Puts a database that another machine sends to its place below `root`; the one that is there is kept under another name.
+/// Nothing is read of one that is the same, or that would not be put there.
 ///
 /// # Errors
 ///

@@ -277,8 +277,16 @@ proptest! {
             }
             let path = shelf.path().join("changed.tar.zst");
             fs::write(&path, bytes).unwrap();
-            let verified = verify(&path, &mut Course::silent());
-            assert!(matches!(verified, Err(DbError::BadArchive { .. })), "{verified:?}");
+            match verify(&path, &mut Course::silent()) {
+                Err(DbError::BadArchive { .. }) => {}
+                // A few bits of a frame's head say how much memory its reader should have (RFC 8878, 3.1.1.1.2): every byte in it is the
+                // same, as its checksums and the digests that were compared say.
+                Ok(verified) if !cut => {
+                    fs::write(&path, whole).unwrap();
+                    assert_eq!(verified.manifest, verify(&path, &mut Course::silent()).unwrap().manifest);
+                }
+                verified => panic!("{verified:?}"),
+            }
         });
     }
 }

@@ -9,7 +9,8 @@ use tokio::runtime::Handle;
 
 use super::nodes::SILENCE;
 
-/// What a node sends, for who reads it on a thread of its own. Ends with an error when it shall stop, or when nothing comes any more.
+/// What a node sends, for who reads it on a thread of its own. Ends with an error when it shall stop, or when nothing comes
+/// any more.
 pub(super) struct Arriving {
     session: Session,
     stop: Stop,

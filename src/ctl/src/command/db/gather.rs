@@ -1,5 +1,6 @@
-//! `db backup` of other nodes. Each copies and checks its databases where they are, several nodes at once; then they send them, one after
-//! the other, into the one archive: whoever waits for its turn holds its copy on its own disk, and nothing is kept here meanwhile.
+//! `db backup` of other nodes. Each copies and checks its databases where they are, several nodes at once; then they send
+//! them, one after the other, into the one archive: whoever waits for its turn holds its copy on its own disk, and nothing is
+//! kept here meanwhile.
 
 use std::{
     cell::RefCell,

@@ -25,8 +25,8 @@ use crate::{context::Context, exit::Exit, failure::Failure};
 pub(crate) enum DbCommand {
     /// Check game databases from end to end: structure, references, tables, version; changes nothing
     ///
-    /// A database may be in use: its writer does not wait. Ends with 0 only when all are right; another SQLite file is named and not
-    /// judged. With --all-nodes or --node, each node checks its own, over SSH.
+    /// A database may be in use: its writer does not wait. Ends with 0 only when all are right; another SQLite file is named
+    /// and not judged. With --all-nodes or --node, each node checks its own, over SSH.
     #[command(after_help = "\
 Examples:
   ringriftctl db check                                 all game databases below the current folder
@@ -38,8 +38,9 @@ Examples:
     Check(CheckArgs),
     /// Rebuild a damaged game database from what can be read of it
     ///
-    /// Everything is done on a copy; the disk needs room for the database twice. The new database takes the place of the damaged one
-    /// only if it is whole and has no row less; the damaged one is kept beside it. A database in use is left alone.
+    /// Everything is done on a copy; the disk needs room for the database twice. The new database takes the place of the
+    /// damaged one only if it is whole and has no row less; the damaged one is kept beside it. A database in use is left
+    /// alone.
     #[command(after_help = "\
 Examples:
   ringriftctl db repair data/games/selfplay.db --dry-run    what could be rescued
@@ -47,9 +48,10 @@ Examples:
     Repair(RepairArgs),
     /// Copy the game databases of this machine, or of many nodes, into one archive
     ///
-    /// Databases may be in use. The archive gets its name when all of it was read again and found right. A backup that was stopped
-    /// goes on where it was when the command is repeated. Ends with 0 only when every database is in it and whole. With --all-nodes or
-    /// --node, each node copies and checks its own and sends them over SSH; a node that is missing is named.
+    /// Databases may be in use. The archive gets its name when all of it was read again and found right. A backup that was
+    /// stopped goes on where it was when the command is repeated. Ends with 0 only when every database is in it and whole.
+    /// With --all-nodes or --node, each node copies and checks its own and sends them over SSH; a node that is missing is
+    /// named.
     #[command(after_help = "\
 Examples:
   ringriftctl db backup --output backup_$(date +%Y%m%d).tar.zst
@@ -62,8 +64,9 @@ Examples:
     Verify(VerifyArgs),
     /// Take game databases out of an archive, or one from another node, to where they belong
     ///
-    /// The whole archive is verified first; what comes from a node is copied and checked there, and compared with that when it has come. A database that is there is kept under another name; one that is in use is left alone;
-    /// one that is the same is not written again. Nothing is written outside of --root.
+    /// The whole archive is verified first; what comes from a node is copied and checked there, and compared with that when
+    /// it has come. A database that is there is kept under another name; one that is in use is left alone; one that is the
+    /// same is not written again. Nothing is written outside of --root.
     #[command(after_help = "\
 Examples:
   ringriftctl db restore backup.tar.zst --dry-run               what would happen

@@ -32,14 +32,15 @@ pub(crate) enum HostsCommand {
     Check(Check),
     /// Add a host, and wait until it has joined and has every model
     ///
-    /// The host is written behind the last one; comments and order stay, and the old file is kept beside the new one. Then the daemon
-    /// at --api reads the file again, every other node gets it over SSH, the new one's daemon is started, and the host must come alive, get
-    /// every promoted model, and find each of them right.
+    /// The host is written behind the last one; comments and order stay, and the old file is kept beside the new one. Then
+    /// the daemon at --api reads the file again, every other node gets it over SSH, the new one's daemon is started, and the
+    /// host must come alive, get every promoted model, and find each of them right.
     #[command(after_help = ADD_EXAMPLES)]
     Add(Add),
     /// Change what the file says of a host; comments and order stay
     ///
-    /// The old file is kept beside the new one. A daemon takes the change over when it reads the file again: `ringriftctl reload`.
+    /// The old file is kept beside the new one. A daemon takes the change over when it reads the file again: `ringriftctl
+    /// reload`.
     #[command(after_help = SET_EXAMPLES)]
     Set(Set),
     /// Give a host another name, wherever the file names it; not one that votes
@@ -47,15 +48,16 @@ pub(crate) enum HostsCommand {
     Rename(Rename),
     /// Copy the hosts file to every node, and have its daemon read it
     ///
-    /// Over SSH, to a temporary name; there `ringrift-p2p check-config` must find it right for that node, the old file is kept beside it, and
-    /// the new one takes its place whole. Then the daemon reads it again. What became of it is told node by node; a node that is missing
-    /// stops no other.
+    /// Over SSH, to a temporary name; there `ringrift-p2p check-config` must find it right for that node, the old file is
+    /// kept beside it, and the new one takes its place whole. Then the daemon reads it again. What became of it is told node
+    /// by node; a node that is missing stops no other.
     #[command(after_help = DISTRIBUTE_EXAMPLES)]
     Distribute(Distribute),
     /// Take a host out of the cluster and of the file: mark it, drain it, let it leave, delete it
     ///
-    /// Its status becomes disabled, its jobs are moved away, it stops voting, its daemon is stopped over SSH; only then it is deleted, and every
-    /// other node gets the file. What would leave too few voters is refused before anything is changed. A removal that was stopped goes on when it is repeated.
+    /// Its status becomes disabled, its jobs are moved away, it stops voting, its daemon is stopped over SSH; only then it is
+    /// deleted, and every other node gets the file. What would leave too few voters is refused before anything is changed. A
+    /// removal that was stopped goes on when it is repeated.
     #[command(after_help = REMOVE_EXAMPLES)]
     Remove(Remove),
 }

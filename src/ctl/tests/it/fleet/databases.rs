@@ -1,4 +1,5 @@
-//! The databases of other nodes: each is a folder here, reached by the `ssh` that stays on this machine, with the program itself in its path.
+//! The databases of other nodes: each is a folder here, reached by the `ssh` that stays on this machine, with the program
+//! itself in its path.
 
 use std::{fs, os::unix::fs::symlink, path::PathBuf, process::Stdio};
 

@@ -102,8 +102,8 @@ async fn where_nothing_is_wrong_it_says_so_and_where_nobody_answers_too() {
     assert_eq!(ran.code, Some(1));
 }
 
-/// One that only dials out, one whose clock, ports, Python and hosts file are wrong, one whose SSH is, one that has not joined, and one
-/// that is down.
+/// One that only dials out, one whose clock, ports, Python and hosts file are wrong, one whose SSH is, one that has not
+/// joined, and one that is down.
 const TROUBLED: &str = "\
 hosts:
   alpha: {ssh_host: node-a, status: ready, role: backbone, nat_blocked: true}

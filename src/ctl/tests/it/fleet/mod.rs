@@ -20,8 +20,8 @@ use crate::{
     ctl::{Ran, command, folder, ran},
 };
 
-/// Says what a node says that is so. `here` and `node-…` run the script on this machine, in a home of their own; the latter with the
-/// programs of `bin`, and what a test wrote into `node-….script` first.
+/// Says what a node says that is so. `here` and `node-…` run the script on this machine, in a home of their own; the latter
+/// with the programs of `bin`, and what a test wrote into `node-….script` first.
 const PROGRAM: &str = concat!(
     include_str!("../../../../fleet/tests/fake/ssh"),
     r#"mark() { echo ringrift-logged-in; }
