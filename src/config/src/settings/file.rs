@@ -163,7 +163,7 @@ pub(crate) fn fuzz(text: &str) {
             }
         }
         Err(error) => {
-            assert!(error.to_string().starts_with("settings.yaml"), "a fault is named with its file: {error}")
+            assert!(error.to_string().starts_with("settings.yaml"), "a fault is named with its file: {error}");
         }
     }
 }
