@@ -5,12 +5,9 @@ MACHINES = {"alpha": "voter", "beta": "voter", "delta": "worker", "epsilon": "vo
 
 # Asks all the time how many voters are alive.
 WATCH = """
-while [ ! -e /root/enough ]; do
-  ringriftctl --json --timeout 20 voters > /root/voters && sed -n 's/^ *"voters_alive": \\([0-9]*\\).*/\\1/p' /root/voters >> /root/alive
-  ! grep -q '"quorum_ok": false' /root/voters || cat /root/voters >> /root/lost
-  sleep 0.2
-done
-touch /root/ended
+ringriftctl --json --timeout 20 voters > /root/voters && sed -n 's/^ *"voters_alive": \\([0-9]*\\).*/\\1/p' /root/voters >> /root/alive
+! grep -q '"quorum_ok": false' /root/voters || cat /root/voters >> /root/lost
+sleep 0.2
 """
 
 start_all()
@@ -22,20 +19,11 @@ delta.succeed("ringriftctl ssh setup --yes")
 voters = [machine for machine in machines if machine is not delta]
 
 
-def began(machine):
-    """When the daemon that runs now began, in microseconds since boot; 0 while none runs."""
-    return int(shown(machine, "ExecMainStartTimestampMonotonic"))
-
-
 def restart(*options):
     """A rolling restart of the voters, watched: its exit status, and what it said."""
-    delta.succeed("rm -f /root/enough /root/ended /root/alive /root/lost")
-    delta.succeed(f"(bash -c {shlex.quote(WATCH)}) > /dev/null 2>&1 &")
-    delta.wait_for_file("/root/alive", timeout=30)
-    ended = delta.execute(f"ringriftctl cluster restart --role coordinator {' '.join(options)} 2> /dev/null")
-    delta.succeed("touch /root/enough")
-    delta.wait_for_file("/root/ended", timeout=60)
-    return ended
+    delta.succeed("rm -f /root/lost")
+    with meanwhile(delta, WATCH, "/root/alive"):
+        return delta.execute(f"ringriftctl cluster restart --role coordinator {' '.join(options)} 2> /dev/null")
 
 
 def fewest():

@@ -2,8 +2,19 @@
 
 import json
 import shlex
+from contextlib import contextmanager
 
 SERVICE = "ringrift-p2p.service"
+# Settings with a class of jobs that run on and on.
+DOZE = """
+job_classes:
+  doze:
+    kind: selfplay
+    working_dir: /
+    argv: [bash, -c, 'exec sleep 600']
+    limits: {tasks_max: 40}
+    grace: 5s
+"""
 
 
 def asked(machine, path):
@@ -25,6 +36,11 @@ def eligibility(machine, node):
 def shown(machine, name, unit=SERVICE):
     """One property from systemd's own accounting."""
     return machine.get_unit_property(unit, name)
+
+
+def began(machine):
+    """When the daemon that runs now began, in microseconds since boot; 0 while none runs."""
+    return int(shown(machine, "ExecMainStartTimestampMonotonic"))
 
 
 def wait_for(claim, timeout=30):
@@ -121,6 +137,17 @@ def submitted(machine, name, *values):
 def wait_for_status(machine, name, wanted, timeout=60):
     """Waits until the job is so, and returns it."""
     return wait_for(lambda: job(machine, name)["status"] == wanted and job(machine, name), timeout)
+
+
+@contextmanager
+def meanwhile(machine, script, begun):
+    """Runs a shell script on the machine again and again for as long as the block, from when it has made the file `begun`."""
+    again = f"rm -f /root/enough /root/ended {begun}; (while [ ! -e /root/enough ]; do {script}\ndone; touch /root/ended)"
+    machine.succeed(f"bash -c {shlex.quote(again)} > /dev/null 2>&1 &")
+    machine.wait_for_file(begun, timeout=30)
+    yield
+    machine.succeed("touch /root/enough")
+    machine.wait_for_file("/root/ended", timeout=60)
 
 
 def open_ssh(operator, nodes):
