@@ -148,8 +148,11 @@ impl Agreement {
             return Self::of_voter(&consensus.agreed(), &status);
         }
         let status = self.follower.status().borrow().clone();
-        // A voter that was taken out keeps its log, and is a worker like any other.
-        let on_its_way = self.consensus().is_some_and(|c| c.status().borrow().waiting.is_some());
+        // A voter that was taken out keeps its log, and is a worker like any other, also while it still waits to be let in.
+        let on_its_way = self.consensus().is_some_and(|consensus| {
+            let own = consensus.status().borrow().clone();
+            own.waiting.is_some() && !self.was_taken_out(&own)
+        });
         let part = if on_its_way { Part::Learner } else { Part::Worker };
         let stale = status.staleness();
         // A leader that nobody has confirmed for a while is not a leader any more, whatever was last heard.
