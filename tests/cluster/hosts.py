@@ -26,7 +26,7 @@ VOTERS = ["v1", "v2", "v3", "v4", "v5"]
 
 
 class Cluster:
-    """Five voters and room for a worker, each at 127.0.0.N; all read one hosts file."""
+    """Five voters and room for a worker, each at 127.0.0.N; all read one hosts file, so it is copied to none of them."""
 
     def __init__(self, daemon, tool, directory):
         self.daemon, self.tool, self.directory = daemon, tool, Path(directory)
@@ -130,7 +130,7 @@ def a_node_is_added_with_every_model_and_removed_again(cluster):
     cluster.formed()
     cluster.promote()
     before = cluster.hosts.read_text()
-    adding = cluster.tool_at("v1", "hosts", "add", "w1", "ssh_host=127.0.0.6", "role=selfplay", "--json")
+    adding = cluster.tool_at("v1", "hosts", "add", "w1", "ssh_host=127.0.0.6", "role=selfplay", "--no-ssh", "--json")
     until("the host in the file", lambda: "  w1:" in cluster.hosts.read_text())
     cluster.start("w1")
     code, out, err = ended(adding)
@@ -147,7 +147,7 @@ def a_node_is_added_with_every_model_and_removed_again(cluster):
 
     until("the components of all six", told)
 
-    removing = cluster.tool_at("v1", "hosts", "remove", "w1", "--yes", "--json")
+    removing = cluster.tool_at("v1", "hosts", "remove", "w1", "--yes", "--no-ssh", "--json")
     until("the host marked", lambda: "status: disabled" in cluster.hosts.read_text())
     cluster.stop("w1")
     code, out, err = ended(removing)
@@ -161,7 +161,7 @@ def a_voter_leaves_only_while_the_others_are_enough(cluster):
     code, out, err = cluster.run("v1", "hosts", "remove", "v1", "--yes")
     assert code == 1 and "v1 itself" in err, (code, out, err)
 
-    removing = cluster.tool_at("v1", "hosts", "remove", "v5", "--yes", "--json")
+    removing = cluster.tool_at("v1", "hosts", "remove", "v5", "--yes", "--no-ssh", "--json")
     until("four voters", lambda: cluster.voters() == VOTERS[:4])
     cluster.stop("v5")
     code, out, err = ended(removing)
