@@ -68,7 +68,8 @@ async fn output_is_kept_in_pieces_and_for_the_newest_runs() {
         ..settings
     })
     .await;
-    let script = "n=0; while [ $n -lt 5000 ]; do n=$((n + 1)); echo line $n; done";
+    // Five times what one read of a pipe can be at most, however late it is read.
+    let script = "n=0; while [ $n -lt 30000 ]; do n=$((n + 1)); echo line $n; done";
     let runs = ["a", "b", "c", "d"].map(run);
     for run in &runs {
         bench.start(run.job.as_str(), script).await;
@@ -77,7 +78,7 @@ async fn output_is_kept_in_pieces_and_for_the_newest_runs() {
         assert_eq!(pieces.len(), 3);
         // A piece is whole reads of a pipe of 64 KiB.
         assert!(pieces.iter().all(|piece| fs::metadata(piece).unwrap().len() <= 65_536));
-        assert!(bench.output(run).ends_with("line 4999\nline 5000\n"));
+        assert!(bench.output(run).ends_with("line 29999\nline 30000\n"));
         bench.runner.forget(run).await.unwrap();
     }
     assert_eq!(runs.map(|run| bench.runner.log_files(&run).len()), [0, 0, 3, 3]);
