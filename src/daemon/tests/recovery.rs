@@ -40,8 +40,7 @@ async fn a_voter_of_the_old_generation_never_sees_a_quorum_and_ends_as_a_worker_
             if status.role == "worker" {
                 return (status.cluster_id == recovered && status.leader_id.is_some()).then_some(());
             }
-            // Nor is it a voter to be: nobody named it as one of the new generation.
-            if status.voter_quorum_ok || status.role == "learner" {
+            if status.voter_quorum_ok {
                 wrong.lock().unwrap().push(format!("{}, {:?}", status.role, status.voter_health));
             }
             None
