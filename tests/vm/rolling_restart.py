@@ -92,3 +92,13 @@ with subtest("once it is mended the restart is resumed where it stopped"):
     assert began(delta) == worker
     assert here() == jobs
     wait_for_leader(machines)
+
+with subtest("a cluster that is stopped as a whole is started as a whole, and goes on"):
+    delta.succeed("ringriftctl cluster stop --yes")
+    assert [shown(machine, "ActiveState") for machine in machines] == ["inactive"] * 4
+    code, text = delta.execute("ringriftctl cluster check")
+    assert code == 1 and "Summary: 4 stopped" in text, text
+    text = delta.succeed("ringriftctl cluster start")
+    assert text.count(": Started (PID") == 4, text
+    wait_for_leader(machines)
+    wait_for_alive(machines)
