@@ -120,18 +120,8 @@ impl Agreement {
     pub(crate) fn voting(&self) -> Option<(Consensus, RaftStatus)> {
         let consensus = self.consensus()?;
         let status = consensus.status().borrow().clone();
-        (status.voters.contains(&self.node) && !self.was_taken_out(&status)).then_some((consensus, status))
-    }
-
-    /// Whether a voter told this node, in this run, of newer voters without it than its own log knows. Nobody feeds a log
-    /// whose node was taken out while it was away.
-    fn was_taken_out(&self, own: &RaftStatus) -> bool {
-        let followed = self.follower.status();
-        let followed = followed.borrow();
-        followed.staleness().is_some()
-            && followed.applied > own.voter_config_index
-            && !followed.voters.is_empty()
-            && !followed.voters.contains(&self.node)
+        let taken_out = was_taken_out(&self.node, &status, &self.follower.status().borrow());
+        (status.voters.contains(&self.node) && !taken_out).then_some((consensus, status))
     }
 
     /// The newest agreed state that this node holds.
@@ -148,12 +138,8 @@ impl Agreement {
             return Self::of_voter(&consensus.agreed(), &status);
         }
         let status = self.follower.status().borrow().clone();
-        // A voter that was taken out keeps its log, and is a worker like any other, also while it still waits to be let in.
-        let on_its_way = self.consensus().is_some_and(|consensus| {
-            let own = consensus.status().borrow().clone();
-            own.waiting.is_some() && !self.was_taken_out(&own)
-        });
-        let part = if on_its_way { Part::Learner } else { Part::Worker };
+        let own = self.consensus().map(|consensus| consensus.status().borrow().clone());
+        let part = part_without_vote(&self.node, own.as_ref(), &status);
         let stale = status.staleness();
         // A leader that nobody has confirmed for a while is not a leader any more, whatever was last heard.
         let leader = status.leader.filter(|_| stale.is_some_and(|s| s < LEADER_FORGOTTEN));
@@ -192,6 +178,24 @@ impl Agreement {
             stale: age,
             source: None,
         }
+    }
+}
+
+/// Whether a voter told this node, in this run, of newer voters without it than its own log knows. Nobody feeds a log whose
+/// node was taken out while it was away.
+fn was_taken_out(node: &NodeId, own: &RaftStatus, followed: &FollowStatus) -> bool {
+    followed.staleness().is_some()
+        && followed.applied > own.voter_config_index
+        && !followed.voters.is_empty()
+        && !followed.voters.contains(node)
+}
+
+/// The part of a node that has no vote; `own` is how its Raft node is, if it runs one. A voter that was taken out keeps its log,
+/// and is a worker like any other, also while it still waits to be let in.
+fn part_without_vote(node: &NodeId, own: Option<&RaftStatus>, followed: &FollowStatus) -> Part {
+    match own {
+        Some(own) if own.waiting.is_some() && !was_taken_out(node, own, followed) => Part::Learner,
+        _ => Part::Worker,
     }
 }
 
@@ -236,3 +240,54 @@ impl Changes {
 /// After this long without news of it a leader is shown as none. Above the longest election (1.2 s by default) and the
 /// watch stream's heartbeat (1 s), so that a healthy cluster never flickers.
 pub(crate) const LEADER_FORGOTTEN: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use super::*;
+
+    fn names(text: &str) -> BTreeSet<NodeId> {
+        text.split(' ').map(|name| name.parse().unwrap_or_else(|_| unreachable!("a name"))).collect()
+    }
+
+    /// What a voter's log says whose last voters are at index 7.
+    fn own(waiting: Option<&str>) -> RaftStatus {
+        RaftStatus {
+            role: Role::Learner,
+            term: 1,
+            cluster: "old".to_owned(),
+            leader: None,
+            voters: names("n1 n2 n3"),
+            voter_config_index: 7,
+            changing: false,
+            last_applied: 9,
+            committed: 9,
+            led_since: None,
+            leader_last_seen: None,
+            matched: BTreeMap::new(),
+            answered: BTreeMap::new(),
+            quorum_acked: None,
+            waiting: waiting.map(str::to_owned),
+            stopped: None,
+        }
+    }
+
+    #[test]
+    fn a_voter_that_was_taken_out_is_a_worker_also_while_it_waits() {
+        let node: NodeId = "n2".parse().unwrap_or_else(|_| unreachable!("a name"));
+        let (heard, voter_behind) = (Some(Instant::now()), Some(Duration::ZERO));
+        let without_it =
+            FollowStatus { voters: names("n3"), applied: 12, heard, voter_behind, ..FollowStatus::default() };
+        let with_it = FollowStatus { voters: names("n2 n3"), ..without_it.clone() };
+        let older = FollowStatus { applied: 6, ..without_it.clone() };
+        let unheard = FollowStatus { heard: None, ..without_it.clone() };
+        let waits = own(Some("it is refused"));
+        assert_eq!(part_without_vote(&node, Some(&waits), &without_it), Part::Worker);
+        for followed in [&with_it, &older, &unheard] {
+            assert_eq!(part_without_vote(&node, Some(&waits), followed), Part::Learner, "{followed:?}");
+        }
+        assert_eq!(part_without_vote(&node, Some(&own(None)), &with_it), Part::Worker);
+        assert_eq!(part_without_vote(&node, None, &with_it), Part::Worker);
+    }
+}

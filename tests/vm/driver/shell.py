@@ -17,7 +17,17 @@ SILENCE_SECONDS = 60
 
 
 class Shell:
-    """Lives as long as one run of the machine. Commands run one after the other."""
+    """Lives as long as one run of the machine. Commands run one after the other.
+
+    A machine that has ended fails what is asked of it, however early that is seen:
+
+    >>> shell = Shell()
+    >>> shell.handed_over()
+    >>> shell.run("true", 1)
+    Traceback (most recent call last):
+    driver.machine.MachineError: the machine has ended by itself; its console says why
+    >>> shell.close()
+    """
 
     def __init__(self) -> None:
         self._commands, self._guest_commands = socket.socketpair()
