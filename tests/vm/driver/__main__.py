@@ -79,11 +79,22 @@ def perform(plays: list[Play], options: argparse.Namespace) -> int:
                 # Nothing that is tested here can do that; an emulated processor that trips over its kernel's own patches can.
                 print(f"  the kernel of {', '.join(outcome.kernel_faulted)} stopped at a fault of its own: once more", flush=True)
                 outcome = run_it(work / f"{each.name()}-again", options.logs, options.verbose)
+            elif outcome.error is not None and options.retry is not None:
+                tell(outcome)
+                print("  once more", flush=True)
+                outcome = run_it(work / f"{each.name()}-again", options.logs, options.verbose)
+                if outcome.error is None:
+                    with options.retry.open("a") as unsteady:
+                        unsteady.write(f"scenario {outcome.name}\n")
             outcomes.append(outcome)
-            if outcome.error is not None:
-                print(f"  FAILED: {outcome.name}\n{outcome.error}", flush=True)
+            tell(outcome)
     report(outcomes, options.results)
     return 0 if all(outcome.error is None for outcome in outcomes) else 1
+
+
+def tell(outcome: Outcome) -> None:
+    if outcome.error is not None:
+        print(f"  FAILED: {outcome.name}\n{outcome.error}", flush=True)
 
 
 def report(outcomes: list[Outcome], results: Path | None) -> None:
@@ -107,6 +118,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--cache", type=Path, default=target / "vm", help="where the base tree is kept")
     parser.add_argument("--logs", type=Path, default=target / "vm/logs", help="where journals and consoles go")
     parser.add_argument("--results", type=Path, help="write the counts to this file")
+    retry_help = "play a scenario that fails once more, and add its name to this file if it does not fail then"
+    parser.add_argument("--retry", type=Path, metavar="FILE", help=retry_help)
     parser.add_argument("--verbose", action="store_true", help="print every command that runs on a machine")
     return parser.parse_args()
 
