@@ -259,6 +259,7 @@ fn daemon(
     let own = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
     let (voters, workers, dead) = (own(voters), own(workers), own(dead).into_iter().collect::<BTreeSet<_>>());
     let (restarted, leader) = (place.path("restarted"), place.path("leader"));
+    let recount = Recount { restarted: restarted.clone(), folder: place.path("recounts") };
     let leads = {
         let (leader, voters) = (leader.clone(), voters.clone());
         move || fs::read_to_string(&leader).unwrap_or_else(|_| voters[0].clone())
@@ -270,7 +271,10 @@ fn daemon(
         };
         let anew = fs::read_to_string(&restarted).unwrap_or_default().lines().any(|line| line == node);
         match path.split('?').next().unwrap() {
-            "/status" => Answer::json(&status(&voters, &workers, &dead, &leads(), anew)),
+            "/status" => {
+                let uncounted = if node == leads() { recount.asked() } else { BTreeSet::new() };
+                Answer::json(&status(&voters, &workers, &dead, &uncounted, &leads(), anew))
+            }
             "/api/voters" => Answer::json(&report(&voters, &dead, &leads())),
             "/api/leader/transfer" => {
                 let next = voters.iter().find(|voter| **voter != leads() && !dead.contains(*voter)).unwrap();
@@ -295,7 +299,41 @@ fn daemon(
     }
 }
 
-fn status(voters: &[String], workers: &[String], dead: &BTreeSet<String>, leader: &str, anew: bool) -> Status {
+/// How many times a leader says of a voter that was restarted that it does not count its vote, where the folder is there.
+const UNCOUNTED: usize = 3;
+
+/// What a leader says of the votes of those that were restarted, which it does not count at once.
+struct Recount {
+    restarted: PathBuf,
+    /// A file for each voter that was restarted, as long as the leader was asked; nobody is left out where it is missing.
+    folder: PathBuf,
+}
+
+impl Recount {
+    /// Whose votes it does not count this time.
+    fn asked(&self) -> BTreeSet<String> {
+        let restarted = fs::read_to_string(&self.restarted).unwrap_or_default();
+        let mut uncounted = BTreeSet::new();
+        for voter in restarted.lines().filter(|_| self.folder.exists()) {
+            let file = self.folder.join(voter);
+            let asked = fs::read_to_string(&file).unwrap_or_default();
+            if asked.len() < UNCOUNTED {
+                fs::write(&file, asked + ".").unwrap();
+                uncounted.insert(voter.to_owned());
+            }
+        }
+        uncounted
+    }
+}
+
+fn status(
+    voters: &[String],
+    workers: &[String],
+    dead: &BTreeSet<String>,
+    uncounted: &BTreeSet<String>,
+    leader: &str,
+    anew: bool,
+) -> Status {
     let healthy = cluster::healthy();
     let template = healthy.peers[&id("beta")].clone();
     let peers = voters.iter().chain(workers).map(|name| {
@@ -305,7 +343,7 @@ fn status(voters: &[String], workers: &[String], dead: &BTreeSet<String>, leader
     let peers = peers.collect();
     let alive = voters.iter().map(|name| {
         let alive = !dead.contains(name);
-        (id(name), VoterStatus { alive, votes: alive, detail: String::new() })
+        (id(name), VoterStatus { alive, votes: alive && !uncounted.contains(name), detail: String::new() })
     });
     Status {
         node_id: id(&voters[0]),

@@ -45,6 +45,18 @@ async fn workers_come_in_batches_then_the_voters_one_by_one_and_the_leader_last(
 }
 
 #[tokio::test]
+async fn each_voter_also_the_last_is_waited_for_until_the_leader_counts_its_vote() {
+    let site = Site::new(&["alpha", "beta", "gamma"], &[], &[]).await;
+    std::fs::create_dir(site.path("recounts")).unwrap();
+    let ran = site.run(&["update", "--package", &site.package("0.2.0")]).await;
+    assert_eq!((ran.code, site.noted("restarted")), (Some(0), ["beta", "gamma", "alpha"].map(str::to_owned).to_vec()));
+    for voter in ["alpha", "beta", "gamma"] {
+        let uncounted = site.noted(&format!("recounts/{voter}"));
+        assert_eq!(uncounted, [".".repeat(super::UNCOUNTED)], "{voter} was taken for back before its vote counted");
+    }
+}
+
+#[tokio::test]
 async fn a_dry_run_says_what_would_be_done_and_changes_nothing() {
     let site = Site::new(&["alpha", "beta", "gamma"], &["gpu-1", "gpu-2"], &[]).await;
     let package = site.package("0.2.0");
