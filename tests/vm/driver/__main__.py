@@ -35,7 +35,7 @@ def main() -> int:
     if options.list:
         print("\n".join(path.stem for path in all_scenarios()))
         return 0
-    chosen = [scenario(name) for name in options.scenario] or all_scenarios()
+    chosen = [scenario(name) for name in options.scenario] or [path for path in all_scenarios() if not is_on_demand(path)]
     plays = [Play(path, suite) for path in chosen for suite in options.suite or tree.read_suites(path)]
     if sandbox.outside():
         missing = installation.missing_programs(options.binaries)
@@ -110,7 +110,7 @@ def report(outcomes: list[Outcome], results: Path | None) -> None:
 def arguments() -> argparse.Namespace:
     target = Path(os.environ.get("CARGO_TARGET_DIR", REPOSITORY / "target")).resolve()
     parser = argparse.ArgumentParser(prog="driver", description=__doc__)
-    parser.add_argument("scenario", nargs="*", help="the name of a file in tests/vm, without .py; all when left out")
+    parser.add_argument("scenario", nargs="*", help="the name of a file in tests/vm, without .py; when left out all but those on demand")
     suites = list(tree.SUITES)
     parser.add_argument("--suite", action="append", choices=suites, help="run on this one, whatever the scenarios say; may be repeated")
     parser.add_argument("--list", action="store_true", help="print the names of the scenarios")
@@ -126,6 +126,11 @@ def arguments() -> argparse.Namespace:
 
 def all_scenarios() -> list[Path]:
     return sorted(SCENARIOS.glob("*.py"))
+
+
+def is_on_demand(path: Path) -> bool:
+    """Whether it runs only when it is named: it needs what `tests/run` does not make."""
+    return "\n# On demand: " in path.read_text()
 
 
 def scenario(name: str) -> Path:

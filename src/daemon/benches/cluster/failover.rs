@@ -6,24 +6,28 @@ use ringrift_api::{CordonRequest, EligibilityChanged};
 
 use crate::{cluster::Cluster, target};
 
-const KILLS: usize = 20;
+/// How many leaders are killed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Kills(pub(crate) usize);
+
 /// Between two tries of whoever waits for the next leader.
 const PAUSE: Duration = Duration::from_millis(5);
 
-pub(crate) async fn measure() {
+pub(crate) async fn measure(kills: Kills) {
     for (timers, must, cluster) in
         [("50/200/400 ms", 0.6, Cluster::new(3, 1)), ("as they are by default", 2.5, Cluster::new(3, 1).unhurried())]
     {
-        let mut times = leaders(cluster).await;
+        let (mut times, _) = leaders(cluster, kills).await;
         target::print(&format!("leader killed to a write accepted, timers {timers}"), &mut times);
         target::at_most("median", target::quantile(&times, 0.5).as_secs_f64(), must, "s");
     }
 }
 
-async fn leaders(mut cluster: Cluster) -> Vec<Duration> {
+/// The cluster comes back for more.
+pub(crate) async fn leaders(mut cluster: Cluster, kills: Kills) -> (Vec<Duration>, Cluster) {
     cluster.start();
     let mut times = Vec::new();
-    for round in 0..KILLS {
+    for round in 0..kills.0 {
         let leader = cluster.formed().await;
         let asked = (leader + 1) % cluster.voters();
         let operator = cluster.operator(asked);
@@ -37,7 +41,7 @@ async fn leaders(mut cluster: Cluster) -> Vec<Duration> {
         times.push(began.elapsed());
         cluster.start_node(leader);
     }
-    times
+    (times, cluster)
 }
 
 /// Until each of the others says so.

@@ -129,7 +129,8 @@ impl Cluster {
         let node = &mut self.nodes[index];
         assert!(node.child.is_none(), "{} runs already", node.name);
         let log = File::options().create(true).append(true).open(node.dir.join("log")).unwrap();
-        let mut words = node.wrapper.iter().map(String::as_str).chain([env!("CARGO_BIN_EXE_ringrift-p2p")]);
+        let program = daemon_program();
+        let mut words = node.wrapper.iter().map(String::as_str).chain([program.as_str()]);
         let mut command = Command::new(words.next().unwrap());
         command.args(words);
         for (name, _) in std::env::vars_os() {
@@ -352,6 +353,11 @@ fn end_jobs(dir: &Path) {
             let _ = kill_process(pid, Signal::KILL);
         }
     }
+}
+
+/// The daemon that was built with the test. Where the test was brought to another machine `TEST_DAEMON` says what runs there.
+fn daemon_program() -> String {
+    std::env::var("TEST_DAEMON").unwrap_or_else(|_| env!("CARGO_BIN_EXE_ringrift-p2p").to_owned())
 }
 
 /// A loopback address that no other test uses: two bytes from the process id, one counted.
