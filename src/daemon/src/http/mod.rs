@@ -142,3 +142,16 @@ async fn not_found(OriginalUri(uri): OriginalUri) -> ApiError {
 async fn method_not_allowed(method: Method, OriginalUri(uri): OriginalUri) -> ApiError {
     ApiError::MethodNotAllowed { method: method.to_string(), path: uri.path().to_owned() }
 }
+
+/// Reads a query as each of the routes does that looks at one.
+#[cfg(any(fuzzing, test))]
+pub(crate) fn read_queries(uri: &http::Uri) {
+    use axum::extract::Query;
+    let _ = Query::<components::ComponentsQuery>::try_from_uri(uri);
+    let _ = Query::<events::EventsQuery>::try_from_uri(uri);
+    let _ = Query::<jobs::Which>::try_from_uri(uri);
+    let _ = Query::<jobs::WhichLines>::try_from_uri(uri);
+    let _ = Query::<models::OfModel>::try_from_uri(uri);
+    let _ = Query::<read::StatusQuery>::try_from_uri(uri);
+    let _ = Query::<ringrift_api::ClaimRequest>::try_from_uri(uri);
+}

@@ -12,7 +12,7 @@ mod holding;
 mod jobs;
 pub(crate) mod metrics;
 mod models;
-mod node;
+pub(crate) mod node;
 mod nodes;
 mod picture;
 mod process;

@@ -59,21 +59,7 @@ fn of(picture: &Picture, id: &NodeId, facts: Option<&NodeFacts>) -> Node {
         node.port = *picture.settings.http_port;
     }
     if let Some(facts) = facts {
-        if !facts.address.host.is_empty() {
-            node.host.clone_from(&facts.address.host);
-            node.port = facts.address.http_port;
-        }
-        node.alternate_ips.clone_from(&facts.address.alternate_ips);
-        node.version.clone_from(&facts.version);
-        node.code_version.clone_from(&facts.version);
-        node.leader_id.clone_from(&facts.leader);
-        node.leader_term = facts.term;
-        node.role.clone_from(&facts.role);
-        node.nat_blocked |= facts.dials_out_only;
-        node.relay_via = facts.relay_via.first().map(ToString::to_string).unwrap_or_default();
-        fill_resources(&mut node, &facts.resources);
-        gpu::fill(&mut node, host_gpu(picture, id), facts);
-        fill_jobs(&mut node, &facts.jobs);
+        fill_facts(&mut node, host_gpu(picture, id), facts);
     }
     node.eligibility = eligibility(picture.agreed.state.eligibility_of(id));
     // Gossip may still carry a role from before the last election.
@@ -107,6 +93,25 @@ fn fill_host(node: &mut Node, host: &Host) {
     node.nat_blocked = host.dials_out_only();
     node.retired = !host.is_ready();
     node.tailscale_ip = host.tailscale_ip.clone().unwrap_or_default();
+}
+
+/// What the node says of itself, with the GPUs that the hosts file promises.
+pub(crate) fn fill_facts(node: &mut Node, promised: Option<&Gpu>, facts: &NodeFacts) {
+    if !facts.address.host.is_empty() {
+        node.host.clone_from(&facts.address.host);
+        node.port = facts.address.http_port;
+    }
+    node.alternate_ips.clone_from(&facts.address.alternate_ips);
+    node.version.clone_from(&facts.version);
+    node.code_version.clone_from(&facts.version);
+    node.leader_id.clone_from(&facts.leader);
+    node.leader_term = facts.term;
+    node.role.clone_from(&facts.role);
+    node.nat_blocked |= facts.dials_out_only;
+    node.relay_via = facts.relay_via.first().map(ToString::to_string).unwrap_or_default();
+    fill_resources(node, &facts.resources);
+    gpu::fill(node, promised, facts);
+    fill_jobs(node, &facts.jobs);
 }
 
 fn fill_jobs(node: &mut Node, jobs: &JobFacts) {

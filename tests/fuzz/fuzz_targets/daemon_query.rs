@@ -1,0 +1,3 @@
+#![no_main]
+
+ringrift_fuzz::target!(ringrift_p2p::fuzz::query);
