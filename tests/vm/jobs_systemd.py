@@ -123,6 +123,28 @@ with subtest("a job that does not hear is killed after its grace period, all of 
     assert jobs.ending(deaf)["how"] == "timed_out"
     jobs.forget(deaf)
 
+with subtest("a job whose class gives it longer than its unit has all of that time, and hears SIGTERM once"):
+    folder = "/run/systemd/system/ringrift-selfplay@.service.d"
+    alpha.succeed(f"mkdir {folder} && printf '[Service]\\nTimeoutStopSec=1s\\n' > {folder}/short.conf && systemctl daemon-reload")
+    patient = jobs.start("patient", f"trap 'echo heard >> {jobs.DATA}/patient' TERM; touch {jobs.DATA}/patient.up; while :; do sleep 0.1; done", grace=5)
+    saving = jobs.start("saving", f"trap 'sleep 2; echo saved > {jobs.DATA}/saving; exit 0' TERM; touch {jobs.DATA}/saving.up; while :; do sleep 0.1; done", grace=60)
+    for job in ("patient", "saving"):
+        alpha.wait_for_file(f"{jobs.DATA}/{job}.up", timeout=30)
+        jobs.obeyed(do="stop", unit=jobs.unit(job), why="unwanted")
+    # Whoever comes after a restart knows that it was told.
+    alpha.succeed(f"systemctl restart {SERVICE}")
+    alpha.wait_for_file("/run/ringrift-p2p/runner.socket", timeout=30)
+    assert jobs.state(patient)["state"] == "stopping", jobs.state(patient)
+    jobs.obeyed(do="stop", unit=patient, why="deadline")
+    assert jobs.ending(patient)["how"] == "stopped", jobs.ending(patient)
+    told = json.loads(alpha.succeed("cat /run/ringrift-p2p/jobs/selfplay@patient.1.stop"))
+    lasted_us = int(shown(alpha, "ExecMainExitTimestampMonotonic", patient)) - told["at_us"]
+    assert 5_000_000 <= lasted_us < 25_000_000, lasted_us
+    assert alpha.succeed(f"cat {jobs.DATA}/patient") == "heard\n"
+    assert jobs.ending(saving)["how"] == "stopped" and alpha.succeed(f"cat {jobs.DATA}/saving") == "saved\n"
+    jobs.forget(patient, saving)
+    alpha.succeed(f"rm -r {folder} && systemctl daemon-reload")
+
 with subtest("the template's own grace period is the contract's, and nothing is started again by itself"):
     assert shown(alpha, "TimeoutStopUSec", first) == "1min"
     assert (shown(alpha, "KillMode", first), shown(alpha, "Restart", first)) == ("mixed", "no")

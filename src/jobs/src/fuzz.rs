@@ -74,7 +74,7 @@ mod tests {
             ("running", json(&state(running))),
             ("ended", json(&state(Phase::Ended { ending }))),
             ("reason", json(&StopReason::Deadline)),
-            ("stop", json(&Stop { why: StopReason::Unwanted, at_us: 9 })),
+            ("stop", json(&Stop { why: StopReason::Unwanted, at_us: 9, signalled: true })),
             ("unit", json(&ringrift_launch::Spec { written_us: 5, launch: launch("b") })),
             ("record", json(&record)),
             ("name", b"selfplay@a.1".to_vec()),

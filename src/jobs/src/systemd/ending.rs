@@ -138,7 +138,7 @@ mod tests {
     #[test]
     fn who_was_stopped_was_stopped_however_it_took_it() {
         for (why, how) in [(StopReason::Unwanted, How::Stopped), (StopReason::Deadline, How::TimedOut)] {
-            let stop = Stop { why, at_us: 2_000_000 };
+            let stop = Stop { why, at_us: 2_000_000, signalled: false };
             for told in [
                 told("success", Some(Code::Exited(0)), RAN),
                 told("timeout", Some(Code::Signalled(9)), RAN),
@@ -146,7 +146,7 @@ mod tests {
             ] {
                 assert_eq!(told.ending(Some(&stop)).how, how);
             }
-            let late = Stop { why, at_us: 3_500_001 };
+            let late = Stop { why, at_us: 3_500_001, signalled: false };
             assert_eq!(told("success", Some(Code::Exited(0)), RAN).ending(Some(&late)).how, How::Exited { code: 0 });
         }
     }
@@ -155,7 +155,7 @@ mod tests {
     fn what_nobody_saw_is_not_made_up() {
         assert_eq!(unseen(None).how, How::Vanished);
         // Its start was queued, and taken back.
-        assert_eq!(unseen(Some(&Stop { why: StopReason::Unwanted, at_us: 5 })).how, How::Stopped);
+        assert_eq!(unseen(Some(&Stop { why: StopReason::Unwanted, at_us: 5, signalled: true })).how, How::Stopped);
     }
 
     #[test]

@@ -24,6 +24,9 @@ pub(crate) struct Stop {
     pub(crate) why: StopReason,
     /// When, in microseconds of `CLOCK_MONOTONIC`; it does not outlive the boot, nor does the file.
     pub(crate) at_us: u64,
+    /// It was sent SIGTERM without systemd's taking that for a stop: its class gives it more time than its unit.
+    #[serde(default)]
+    pub(crate) signalled: bool,
 }
 
 impl Files {
@@ -74,8 +77,13 @@ impl Files {
     pub(super) fn write_stop(&self, run: &RunId, why: StopReason) -> io::Result<()> {
         match self.stop(run) {
             Some(_) => Ok(()),
-            None => self.write(run, Extension::Stop, &Stop { why, at_us: monotonic_us() }),
+            None => self.write(run, Extension::Stop, &Stop { why, at_us: monotonic_us(), signalled: false }),
         }
+    }
+
+    /// Notes that a run that is told to stop has heard of it, though systemd has not.
+    pub(super) fn note_signalled(&self, run: &RunId) -> io::Result<()> {
+        self.stop(run).map_or(Ok(()), |stop| self.write(run, Extension::Stop, &Stop { signalled: true, ..stop }))
     }
 
     pub(super) fn stop(&self, run: &RunId) -> Option<Stop> {

@@ -1,37 +1,47 @@
-//! How long may a run take to end? SIGTERM and, after the template's own time, SIGKILL are systemd's; a class may give less.
+//! How long may a run take to end? SIGTERM and, after the template's own time, SIGKILL are systemd's; a class may give less or more.
 
 use std::{sync::PoisonError, time::Duration};
 
 use ringrift_job::RunId;
 use ringrift_launch::monotonic_us;
-use ringrift_systemd::manager;
+use ringrift_systemd::{manager, zbus};
 use rustix::process::Signal;
 use tokio::time::Instant;
 
 use super::{SystemdRunner, bus::Session, failed};
 
 impl SystemdRunner {
-    /// Says so when a run has less time to end than its class gives it: that is the unit's to say (`TimeoutStopSec=`).
-    pub(super) async fn compare_grace(&self, session: &Session, run: &RunId) {
-        let of_unit = async {
-            let path = session.manager.get_unit(&run.unit()).await?;
-            manager::service(&session.connection, path).await?.timeout_stop_usec().await
-        };
-        if let (Ok(of_unit), Some(spec)) = (of_unit.await.map(Duration::from_micros), self.files.spec(run))
-            && spec.launch.grace > of_unit
-        {
-            tracing::warn!(
-                %run,
-                "it has {} s to end, not {}: TimeoutStopSec= of ringrift-{}@.service is shorter",
-                of_unit.as_secs(),
-                spec.launch.grace.as_secs(),
-                run.kind
-            );
+    /// Tells a run that is up to end. systemd would kill it after the template's own time (`TimeoutStopSec=`): where its class gives it
+    /// more, it is sent the same signal without systemd's taking it for a stop, and [`kill_overdue`](Self::kill_overdue) does the rest.
+    pub(super) async fn tell_to_end(&self, session: &Session, run: &RunId) -> zbus::Result<()> {
+        if !self.has_more_time_than_its_unit(session, run).await {
+            // "replace" takes a queued start away.
+            return session.manager.stop_unit(&run.unit(), "replace").await.map(|_| ());
         }
+        session.manager.kill_unit(&run.unit(), "main", Signal::TERM.as_raw()).await?;
+        if let Err(error) = self.files.note_signalled(run) {
+            // It will be signalled once more.
+            tracing::warn!(%run, "it is not noted that it was told to end: {error}");
+        }
+        Ok(())
     }
 
-    /// Kills what was told to stop longer ago than its grace period, should that be shorter than the template's own, and notes
-    /// when to look again.
+    async fn has_more_time_than_its_unit(&self, session: &Session, run: &RunId) -> bool {
+        let Some(spec) = self.files.spec(run) else { return false };
+        let of_unit = async {
+            let path = session.manager.get_unit(&run.unit()).await?;
+            let service = manager::service(&session.connection, path).await?;
+            zbus::Result::Ok(if service.main_pid().await? == 0 {
+                u64::MAX
+            } else {
+                service.timeout_stop_usec().await?
+            })
+        };
+        of_unit.await.is_ok_and(|of_unit| spec.launch.grace > Duration::from_micros(of_unit))
+    }
+
+    /// Kills what was told to stop longer ago than its grace period, should that not be the template's own, and notes when to look
+    /// again.
     pub(super) async fn kill_overdue(&self, session: &Session, stopping: &[RunId]) {
         let mut next = None;
         for run in stopping {

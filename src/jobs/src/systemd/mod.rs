@@ -154,7 +154,9 @@ impl Runner for SystemdRunner {
         let (mut found, mut stopping) = (BTreeMap::new(), Vec::new());
         for listed in units {
             let Some(run) = RunId::of_unit(&listed.name) else { continue };
-            if listed.sub_state == "stop-sigterm" {
+            let is_signalled =
+                || listed.active_state == "active" && self.files.stop(&run).is_some_and(|stop| stop.signalled);
+            if listed.sub_state == "stop-sigterm" || is_signalled() {
                 stopping.push(run.clone());
             }
             let state = unit::state(&session, &listed, &run, &self.files).await;
@@ -209,14 +211,13 @@ impl Runner for SystemdRunner {
                 return Err(RunnerError::Unknown(run.clone()));
             }
             Some("deactivating" | "failed") | None => return Ok(()),
+            Some("active") if self.files.stop(run).is_some_and(|stop| stop.signalled) => return Ok(()),
             // Inactive is also one whose start is queued.
             Some(_) => {}
         }
         self.files.write_stop(run, why).map_err(|error| of_file(DEED, run, self.files.place(), &error))?;
-        self.compare_grace(&session, run).await;
-        // "replace" takes a queued start away.
-        match session.manager.stop_unit(&run.unit(), "replace").await {
-            Ok(_) => {
+        match self.tell_to_end(&session, run).await {
+            Ok(()) => {
                 // So that the time of its killing is noted.
                 self.bus.bell.notify_one();
                 Ok(())

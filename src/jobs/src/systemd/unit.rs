@@ -44,6 +44,7 @@ pub(super) async fn state(
                 // It ended, and was unloaded, while it was looked at.
                 (_, 0) => None,
                 (0, _) => Some(RunState::Stopping),
+                _ if files.stop(run).is_some_and(|stop| stop.signalled) => Some(RunState::Stopping),
                 (pid, started_us) => {
                     let ran = Duration::from_micros(ringrift_launch::monotonic_us().saturating_sub(started_us));
                     Some(RunState::Running { since_ms: since_us / 1000, ran_ms: ran.as_millis() as u64, pid })
