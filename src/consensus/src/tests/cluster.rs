@@ -13,13 +13,16 @@ use bytes::Bytes;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use ringrift_config::NodeId;
 use ringrift_state::{Command, Eligibility, Update};
+use ringrift_watch::Hub;
 use tempfile::TempDir;
 use tokio::{
-    sync::oneshot,
+    sync::{Notify, oneshot},
     time::{Instant, sleep, sleep_until, timeout_at},
 };
 
 use super::{
+    hub,
+    line::Up,
     runtime::Process,
     storage::{self, Disk},
 };
@@ -63,8 +66,21 @@ pub(crate) async fn until<T>(what: impl Debug, mut look: impl FnMut() -> Option<
 
 /// Carries requests between the nodes of a test.
 pub(crate) struct Net {
-    nodes: Mutex<BTreeMap<NodeId, (Consensus, Process)>>,
+    nodes: Mutex<BTreeMap<NodeId, Voter>>,
     faults: Mutex<Faults>,
+    /// Wakes what waits for a line to be cut or mended.
+    pub(crate) changed: Notify,
+    pub(crate) began: Instant,
+}
+
+/// A voter that runs.
+#[derive(Clone)]
+pub(crate) struct Voter {
+    pub(crate) consensus: Consensus,
+    pub(crate) process: Process,
+    /// What workers read from, if there are any.
+    pub(crate) hub: Option<Hub>,
+    pub(crate) up: Up,
 }
 
 /// What goes wrong on the way.
@@ -87,6 +103,11 @@ impl Net {
         change(&mut self.faults.lock().unwrap())
     }
 
+    /// The voter that runs under this name now.
+    pub(crate) fn voter(&self, name: &NodeId) -> Option<Voter> {
+        self.nodes.lock().unwrap().get(name).cloned()
+    }
+
     /// Cuts both ways between each of the first and each of the others.
     pub(crate) fn cut(&self, from: &str, others: &str) {
         self.faults(|faults| {
@@ -97,16 +118,19 @@ impl Net {
                 }
             }
         });
+        self.changed.notify_waiters();
     }
 
     /// Cuts one way only, from each of the first to each of the others.
     pub(crate) fn cut_one_way(&self, from: &str, to: &str) {
         let pairs = set(from).into_iter().flat_map(|a| set(to).into_iter().map(move |b| (a.clone(), b)));
         self.faults(|faults| faults.cut.extend(pairs.filter(|(a, b)| a != b)));
+        self.changed.notify_waiters();
     }
 
     pub(crate) fn heal(&self) {
         self.faults(|faults| faults.cut.clear());
+        self.changed.notify_waiters();
     }
 
     /// One way of a message; whether it arrives.
@@ -124,9 +148,8 @@ impl Net {
 
     /// Gives a request to the node that runs under this name now.
     async fn deliver(&self, from: &NodeId, to: &NodeId, request: Bytes) -> Result<Bytes, TransportError> {
-        let peer = self.nodes.lock().unwrap().get(to).cloned();
-        let (peer, process) = peer.ok_or_else(|| TransportError::Unreachable("connection refused".into()))?;
-        process.run(peer.serve(from, request)).await.map_err(TransportError::Unreachable)
+        let peer = self.voter(to).ok_or_else(|| TransportError::Unreachable("connection refused".into()))?;
+        peer.process.run(peer.consensus.serve(from, request)).await.map_err(TransportError::Unreachable)
     }
 
     /// There and back; `None` if either way is lost.
@@ -190,6 +213,8 @@ pub(crate) struct Cluster {
     pub(crate) real_disks: bool,
     /// Disks that a test commands, on each of which a commit takes up to so long.
     pub(crate) simulated_disks: Option<Duration>,
+    /// Whether voters serve workers.
+    pub(crate) hubs: bool,
     disks: BTreeMap<NodeId, TempDir>,
 }
 
@@ -203,11 +228,17 @@ impl Cluster {
         let rng = StdRng::seed_from_u64(seed);
         let faults = Faults { cut: BTreeSet::new(), unheard: None, lost: 0, doubled: 0, delay: Duration::ZERO, rng };
         Self {
-            net: Arc::new(Net { nodes: Mutex::default(), faults: Mutex::new(faults) }),
+            net: Arc::new(Net {
+                nodes: Mutex::default(),
+                faults: Mutex::new(faults),
+                changed: Notify::new(),
+                began: Instant::now(),
+            }),
             tuning: Tuning { inline_writes: true, ..Tuning::default() },
             timers: TIMERS,
             real_disks: false,
             simulated_disks: None,
+            hubs: false,
             disks: BTreeMap::new(),
         }
     }
@@ -233,7 +264,9 @@ impl Cluster {
         let wire = Arc::new(Wire { net: self.net.clone(), node: node.clone() });
         let process = Process::default();
         let consensus = process.clone().run(Consensus::start_tuned(config, wire, self.tuning)).await?;
-        self.net.nodes.lock().unwrap().insert(node, (consensus, process));
+        let hub = self.hubs.then(|| hub::start(node.clone(), &consensus, &process));
+        let voter = Voter { consensus, process, hub, up: Up::default() };
+        self.net.nodes.lock().unwrap().insert(node, voter);
         Ok(())
     }
 
@@ -259,12 +292,19 @@ impl Cluster {
         self.disks.remove(&id(name));
     }
 
-    fn take(&self, name: &str) -> (Consensus, Process) {
-        self.net.nodes.lock().unwrap().remove(&id(name)).expect("runs")
+    fn take(&self, name: &str) -> Voter {
+        let voter = self.net.nodes.lock().unwrap().remove(&id(name)).expect("runs");
+        voter.up.end();
+        voter
+    }
+
+    /// Whoever is connected to this voter is not told that it ends.
+    pub(crate) fn falls_silent(&self, name: &str) {
+        self.net.voter(&id(name)).expect("runs").up.end_without_power();
     }
 
     pub(crate) async fn crash(&self, name: &str) {
-        let (consensus, process) = self.take(name);
+        let Voter { consensus, process, .. } = self.take(name);
         // To end its tasks they must run; whatever they do reaches nobody and no disk any more.
         let crash = consensus.crash();
         process.go_on();
@@ -273,7 +313,7 @@ impl Cluster {
 
     /// The node's process.
     pub(crate) fn process(&self, name: &str) -> Process {
-        self.net.nodes.lock().unwrap().get(&id(name)).expect("runs").1.clone()
+        self.net.nodes.lock().unwrap().get(&id(name)).expect("runs").process.clone()
     }
 
     /// Stops a node gracefully: it is still reached meanwhile.
@@ -283,7 +323,7 @@ impl Cluster {
     }
 
     pub(crate) fn node(&self, name: &str) -> Consensus {
-        self.net.nodes.lock().unwrap().get(&id(name)).expect("runs").0.clone()
+        self.net.nodes.lock().unwrap().get(&id(name)).expect("runs").consensus.clone()
     }
 
     pub(crate) fn names(&self) -> Vec<String> {

@@ -33,15 +33,19 @@ fn lives(voters: std::ops::RangeInclusive<usize>, also: Also) {
     let count = variable("SIMULATION_LIVES").map_or(LIVES, |count| count as u32);
     let until = variable("SIMULATION_SECONDS").map(|seconds| Instant::now() + Duration::from_secs(seconds));
     let (mut lived, mut confirmed, mut slowest, mut simulated) = (0, 0, Duration::ZERO, Duration::ZERO);
+    let mut caught_up = Duration::ZERO;
     while lived < count || until.is_some_and(|until| Instant::now() < until) {
         // Short ones are easier to type.
         let story = one(rand::random::<u32>().into());
         lived += 1;
         confirmed += story.confirmed;
         slowest = slowest.max(story.recovered);
+        caught_up = caught_up.max(story.caught_up);
         simulated += story.lasted;
     }
-    println!("{lived} lives of {simulated:?}, {confirmed} writes confirmed, recovered within {slowest:?}");
+    println!(
+        "{lived} lives of {simulated:?}, {confirmed} writes confirmed, recovered within {slowest:?}, all caught up within {caught_up:?}"
+    );
 }
 
 #[test]
@@ -60,9 +64,22 @@ fn nor_when_the_voters_are_changed_all_the_time() {
 }
 
 #[test]
+fn nor_do_workers_whatever_happens_to_them_and_to_the_voters() {
+    lives(3..=7, Also { workers: 8, ..Also::default() });
+}
+
+#[test]
+fn a_life_with_workers_is_repeated_exactly_from_its_seed() {
+    let seed = rand::random::<u32>().into();
+    let also = Also { changed: true, workers: 12, ..Also::default() };
+    let (first, second) = (live(seed, 5, also), live(seed, 5, also));
+    assert_eq!(first, second, "SIMULATION_SEED={seed}");
+}
+
+#[test]
 fn a_life_is_repeated_exactly_from_its_seed() {
     let seed = rand::random::<u32>().into();
-    let also = Also { changed: true, wiped: true };
+    let also = Also { changed: true, wiped: true, workers: 0 };
     let (first, second) = (live(seed, 5, also), live(seed, 5, also));
     assert_eq!(first, second, "SIMULATION_SEED={seed}");
 }
