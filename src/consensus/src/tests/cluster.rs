@@ -21,8 +21,10 @@ use tokio::{
 };
 
 use super::{
+    gossip::{self, Member},
     hub,
     line::Up,
+    places::Places,
     runtime::Process,
     storage::{self, Disk},
 };
@@ -39,7 +41,7 @@ pub(crate) const TIMERS: Timers = Timers {
 };
 
 /// How late the second copy of a request may come.
-const AGAIN: Duration = Duration::from_secs(5);
+pub(crate) const AGAIN: Duration = Duration::from_secs(5);
 
 /// Nothing takes longer than this, in simulated time.
 const PATIENCE: Duration = Duration::from_mins(5);
@@ -71,6 +73,8 @@ pub(crate) struct Net {
     /// Wakes what waits for a line to be cut or mended.
     pub(crate) changed: Notify,
     pub(crate) began: Instant,
+    places: Mutex<Places>,
+    members: gossip::Running,
 }
 
 /// A voter that runs.
@@ -101,6 +105,59 @@ pub(crate) struct Faults {
 impl Net {
     pub(crate) fn faults<T>(&self, change: impl FnOnce(&mut Faults) -> T) -> T {
         change(&mut self.faults.lock().unwrap())
+    }
+
+    pub(crate) fn places<T>(&self, change: impl FnOnce(&mut Places) -> T) -> T {
+        change(&mut self.places.lock().unwrap())
+    }
+
+    pub(crate) fn is_cut(&self, from: &NodeId, to: &NodeId) -> bool {
+        self.faults(|faults| faults.cut.contains(&(from.clone(), to.clone())))
+    }
+
+    pub(crate) fn is_dark(&self, node: &NodeId) -> bool {
+        self.places(|places| places.dark.contains(node))
+    }
+
+    pub(crate) fn member(&self, node: &NodeId) -> Option<Member> {
+        self.members.lock().unwrap().get(node).cloned()
+    }
+
+    /// Everybody who runs, with their view of the others.
+    pub(crate) fn members(&self) -> Vec<(NodeId, Member)> {
+        self.members.lock().unwrap().iter().map(|(node, member)| (node.clone(), member.clone())).collect()
+    }
+
+    /// A node is up.
+    pub(crate) fn joined(&self, node: &NodeId, member: Member) {
+        self.places(|places| places.dark.remove(node));
+        self.members.lock().unwrap().insert(node.clone(), member);
+    }
+
+    /// A node ended: whoever has a link to it notices, unless it has no power.
+    pub(crate) fn ended(&self, node: &NodeId, power: bool) {
+        let Some(member) = self.members.lock().unwrap().remove(node) else { return };
+        member.end();
+        self.places(|places| {
+            places.ended(node);
+            if !power {
+                places.dark.insert(node.clone());
+            }
+        });
+        if power {
+            self.members().iter().for_each(|(_, other)| other.members.link_lost(node));
+        }
+    }
+
+    /// Whether there is or comes a link from one node to another; why not.
+    pub(crate) fn link(&self, from: &NodeId, to: &NodeId) -> Result<(), String> {
+        let told = self.member(from).and_then(|member| Some(member.members.table().get(to)?.facts.as_ref()?.place));
+        if self.is_cut(from, to) || self.is_cut(to, from) {
+            self.places(|places| places.part(from, to));
+            return Ok(());
+        }
+        let found = self.places(|places| places.link(from, to, told));
+        if found { Ok(()) } else { Err(format!("{to} is not at the addresses that {from} knows")) }
     }
 
     /// The voter that runs under this name now.
@@ -155,6 +212,9 @@ impl Net {
     /// There and back; `None` if either way is lost.
     async fn round(&self, from: NodeId, to: NodeId, request: Bytes) -> Option<Result<Bytes, TransportError>> {
         let unheard = self.faults(|faults| faults.unheard.as_ref() == Some(&from));
+        if let Err(lost) = self.link(&from, &to) {
+            return Some(Err(TransportError::Unreachable(lost)));
+        }
         if unheard || !self.way(&from, &to).await {
             return None;
         }
@@ -215,7 +275,11 @@ pub(crate) struct Cluster {
     pub(crate) simulated_disks: Option<Duration>,
     /// Whether voters serve workers.
     pub(crate) hubs: bool,
+    /// Whether they are members, and what their chances follow from.
+    pub(crate) gossip: Option<StdRng>,
     disks: BTreeMap<NodeId, TempDir>,
+    /// Wall clocks.
+    pub(crate) clocks: BTreeMap<NodeId, gossip::Clock>,
 }
 
 impl Cluster {
@@ -233,13 +297,17 @@ impl Cluster {
                 faults: Mutex::new(faults),
                 changed: Notify::new(),
                 began: Instant::now(),
+                places: Mutex::default(),
+                members: Mutex::default(),
             }),
             tuning: Tuning { inline_writes: true, ..Tuning::default() },
             timers: TIMERS,
             real_disks: false,
             simulated_disks: None,
             hubs: false,
+            gossip: None,
             disks: BTreeMap::new(),
+            clocks: BTreeMap::new(),
         }
     }
 
@@ -265,6 +333,10 @@ impl Cluster {
         let process = Process::default();
         let consensus = process.clone().run(Consensus::start_tuned(config, wire, self.tuning)).await?;
         let hub = self.hubs.then(|| hub::start(node.clone(), &consensus, &process));
+        if let Some(dice) = &mut self.gossip {
+            let clock = self.clocks.entry(node.clone()).or_default().clone();
+            self.net.joined(&node, gossip::start(&self.net, &node, &process, dice, clock));
+        }
         let voter = Voter { consensus, process, hub, up: Up::default() };
         self.net.nodes.lock().unwrap().insert(node, voter);
         Ok(())
@@ -295,6 +367,7 @@ impl Cluster {
     fn take(&self, name: &str) -> Voter {
         let voter = self.net.nodes.lock().unwrap().remove(&id(name)).expect("runs");
         voter.up.end();
+        self.net.ended(&id(name), !voter.up.is_silent());
         voter
     }
 

@@ -33,7 +33,7 @@ fn lives(voters: std::ops::RangeInclusive<usize>, also: Also) {
     let count = variable("SIMULATION_LIVES").map_or(LIVES, |count| count as u32);
     let until = variable("SIMULATION_SECONDS").map(|seconds| Instant::now() + Duration::from_secs(seconds));
     let (mut lived, mut confirmed, mut slowest, mut simulated) = (0, 0, Duration::ZERO, Duration::ZERO);
-    let mut caught_up = Duration::ZERO;
+    let (mut caught_up, mut alive) = (Duration::ZERO, Duration::ZERO);
     while lived < count || until.is_some_and(|until| Instant::now() < until) {
         // Short ones are easier to type.
         let story = one(rand::random::<u32>().into());
@@ -41,10 +41,12 @@ fn lives(voters: std::ops::RangeInclusive<usize>, also: Also) {
         confirmed += story.confirmed;
         slowest = slowest.max(story.recovered);
         caught_up = caught_up.max(story.caught_up);
+        alive = alive.max(story.alive);
         simulated += story.lasted;
     }
     println!(
-        "{lived} lives of {simulated:?}, {confirmed} writes confirmed, recovered within {slowest:?}, all caught up within {caught_up:?}"
+        "{lived} lives of {simulated:?}, {confirmed} writes confirmed, recovered within {slowest:?}, all caught up within {caught_up:?}, \
+         all alive within {alive:?}"
     );
 }
 
@@ -69,9 +71,14 @@ fn nor_do_workers_whatever_happens_to_them_and_to_the_voters() {
 }
 
 #[test]
+fn whole_clusters_whose_nodes_move_end_with_everybody_alive_to_everybody() {
+    lives(3..=7, Also { workers: 8, members: true, ..Also::default() });
+}
+
+#[test]
 fn a_life_with_workers_is_repeated_exactly_from_its_seed() {
     let seed = rand::random::<u32>().into();
-    let also = Also { changed: true, workers: 12, ..Also::default() };
+    let also = Also { changed: true, workers: 12, members: true, ..Also::default() };
     let (first, second) = (live(seed, 5, also), live(seed, 5, also));
     assert_eq!(first, second, "SIMULATION_SEED={seed}");
 }
@@ -79,7 +86,7 @@ fn a_life_with_workers_is_repeated_exactly_from_its_seed() {
 #[test]
 fn a_life_is_repeated_exactly_from_its_seed() {
     let seed = rand::random::<u32>().into();
-    let also = Also { changed: true, wiped: true, workers: 0 };
+    let also = Also { changed: true, wiped: true, ..Also::default() };
     let (first, second) = (live(seed, 5, also), live(seed, 5, also));
     assert_eq!(first, second, "SIMULATION_SEED={seed}");
 }

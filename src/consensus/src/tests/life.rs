@@ -1,6 +1,7 @@
 //! A life of a cluster at random: everything that follows from a seed, and nothing else.
 
 mod event;
+mod members;
 mod workers;
 
 use std::{collections::BTreeSet, time::Duration};
@@ -12,9 +13,10 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use self::event::{ALWAYS, Event, WITH_WORKERS};
+use self::event::{ALWAYS, Event, WITH_MEMBERS, WITH_WORKERS};
 use super::{
     cluster::{Cluster, command, id, until},
+    places::Places,
     runtime,
     witness::Witness,
     worker::Worker,
@@ -41,6 +43,8 @@ pub(crate) struct Also {
     pub(crate) changed: bool,
     /// So many nodes do not vote.
     pub(crate) workers: usize,
+    /// All nodes watch each other, have addresses, and move.
+    pub(crate) members: bool,
 }
 
 pub(crate) struct Life {
@@ -71,10 +75,19 @@ pub(crate) struct Story {
     pub(crate) recovered: Duration,
     /// From the last fault until each worker held that write.
     pub(crate) caught_up: Duration,
+    /// From the last fault until everybody saw everybody alive.
+    pub(crate) alive: Duration,
     /// What the workers followed, each change of it.
     pub(crate) followed: Vec<String>,
     /// All of it, in simulated time.
     pub(crate) lasted: Duration,
+}
+
+/// How long it took after the last fault, each from then on: see [`Story`].
+struct Recovered {
+    recovered: Duration,
+    caught_up: Duration,
+    alive: Duration,
 }
 
 /// Lives the life of a seed; what must never be, and what happened before, is the error.
@@ -86,11 +99,12 @@ pub(crate) fn live(seed: u64, voters: usize, also: Also) -> Result<Story, String
         let lived = life.live().await;
         let told = std::mem::take(&mut life.told);
         match lived {
-            Ok((recovered, caught_up)) => Ok(Story {
+            Ok(Recovered { recovered, caught_up, alive }) => Ok(Story {
                 told,
                 confirmed: life.witness.confirmations(),
                 recovered,
                 caught_up,
+                alive,
                 followed: life.witness.followed()?,
                 lasted: life.began.elapsed(),
             }),
@@ -108,7 +122,17 @@ impl Life {
         cluster.simulated_disks = Some(Duration::from_millis(*[0, 5, 40].choose(&mut rng).unwrap()));
         cluster.hubs = also.workers > 0;
         let names = NAMES[..voters].to_vec();
-        let workers = (0..also.workers).map(|n| Worker::new(format!("w{n:02}"), rng.random())).collect();
+        let workers: Vec<_> = (0..also.workers).map(|n| format!("w{n:02}")).collect();
+        if also.members {
+            cluster.gossip = Some(StdRng::seed_from_u64(rng.random()));
+            let everybody = names.iter().copied().chain(workers.iter().map(String::as_str));
+            cluster.net.places(|places| *places = Places::of(everybody.map(id)));
+        }
+        let mut worker = |name: String| {
+            let clock = also.members.then(|| cluster.clocks.entry(id(&name)).or_default().clone());
+            Worker::new(name, rng.random(), clock)
+        };
+        let workers = workers.into_iter().map(&mut worker).collect();
         let mut life = Self {
             rng,
             cluster,
@@ -133,7 +157,7 @@ impl Life {
         life
     }
 
-    async fn live(&mut self) -> Result<(Duration, Duration), String> {
+    async fn live(&mut self) -> Result<Recovered, String> {
         for _ in 0..EVENTS {
             let event = self.choose();
             self.happens(event).await?;
@@ -149,6 +173,7 @@ impl Life {
         events.extend(self.also.wiped.then_some((Event::Wiped, 4)));
         events.extend(self.also.changed.then_some((Event::VotersChanged, 8)));
         events.extend(WITH_WORKERS.iter().filter(|_| self.also.workers > 0));
+        events.extend(WITH_MEMBERS.iter().filter(|_| self.also.members));
         events.choose_weighted(&mut self.rng, |(_, weight)| *weight).unwrap().0
     }
 
@@ -175,6 +200,7 @@ impl Life {
             Ok(()) => {
                 self.down.remove(name);
                 self.witness.watch(&self.cluster, name);
+                self.watch_member(&id(name));
                 Ok(())
             }
             Err(_) if self.full.contains(name) => {
@@ -320,6 +346,9 @@ impl Life {
             | Event::WorkerRestarted
             | Event::WorkerFrozen
             | Event::WorkersCut => return self.happens_to_workers(event).await,
+            Event::Moved => return self.moves().await,
+            Event::HostsFile => self.hosts_file_is_corrected(),
+            Event::ClockJumps => self.clock_jumps(),
         }
         Ok(())
     }
@@ -408,6 +437,7 @@ impl Life {
         if let Some(broken) = self.witness.broken() {
             return Err(broken);
         }
+        self.tables_are_bounded()?;
         for name in self.cluster.names() {
             let voter = self.cluster.net.voter(&id(&name)).expect("it runs");
             // One stream each, and what was left behind and has not ended yet.
@@ -424,7 +454,7 @@ impl Life {
     }
 
     /// Everything works again; whatever was confirmed is there, and all have the same.
-    async fn ends_well(&mut self) -> Result<(Duration, Duration), String> {
+    async fn ends_well(&mut self) -> Result<Recovered, String> {
         self.tell("everything works again");
         self.cluster.net.heal();
         self.cluster.net.faults(|faults| (faults.lost, faults.doubled, faults.delay) = (0, 0, Duration::ZERO));
@@ -451,6 +481,8 @@ impl Life {
         let recovered = last_fault.elapsed();
         self.workers_catch_up(last.index, last_fault).await?;
         let caught_up = last_fault.elapsed();
+        self.all_see_all(last_fault).await?;
+        let alive = last_fault.elapsed();
         while self.tasks.join_next().await.is_some() {}
         let voters = until("the voters stay as they are", || {
             let status = self.cluster.status(&self.leader()?);
@@ -468,6 +500,6 @@ impl Life {
             }
         }
         self.witness.nothing_confirmed_is_lost();
-        self.holds().map(|()| (recovered, caught_up))
+        self.holds().map(|()| Recovered { recovered, caught_up, alive })
     }
 }

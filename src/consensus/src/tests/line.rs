@@ -50,6 +50,10 @@ impl Up {
         self.ended.cancel();
     }
 
+    pub(crate) fn is_silent(&self) -> bool {
+        self.silent.load(Ordering::Relaxed)
+    }
+
     /// The whole machine is gone: nobody is told.
     pub(crate) fn end_without_power(&self) {
         self.silent.store(true, Ordering::Relaxed);
@@ -85,15 +89,11 @@ impl Line {
         late + again
     }
 
-    fn is_cut(&self) -> bool {
-        self.net.faults(|faults| faults.cut.contains(&(self.from.clone(), self.to.clone())))
-    }
-
     /// Waits until the line is so.
     async fn until(&self, cut: bool) {
         loop {
             let changed = self.net.changed.notified();
-            if self.is_cut() == cut {
+            if self.net.is_cut(&self.from, &self.to) == cut {
                 return;
             }
             changed.await;
@@ -125,8 +125,13 @@ impl Line {
     where
         F: Future<Output = ()> + Send + 'static,
     {
+        self.net.link(&self.from, &self.to)?;
         let back = self.back();
         if timeout(CONNECT, self.arrives()).await.is_err() {
+            return Err(format!("{} did not answer", self.to));
+        }
+        if self.net.is_dark(&self.to) {
+            sleep(CONNECT).await;
             return Err(format!("{} did not answer", self.to));
         }
         let (near, near_line) = duplex(WINDOW);
@@ -147,7 +152,7 @@ impl Line {
                 () = self.dead() => {}
                 () = back.dead() => {}
             }
-            if [ours, theirs].iter().any(|end| end.silent.load(Ordering::Relaxed)) {
+            if [ours, theirs].iter().any(Up::is_silent) {
                 sleep(DEAD_AFTER).await;
             }
         });

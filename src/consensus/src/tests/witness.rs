@@ -1,5 +1,6 @@
 //! Sees what the voters of a life do, all of them over all their lives, and says what must never be.
 
+mod members;
 mod workers;
 
 use std::{

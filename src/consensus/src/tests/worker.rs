@@ -11,6 +11,7 @@ use std::{
 use async_trait::async_trait;
 use rand::{RngExt, SeedableRng, rngs::StdRng, seq::SliceRandom};
 use ringrift_config::NodeId;
+use ringrift_members::State;
 use ringrift_watch::{BoxedStream, Dialer, Follower, FollowerConfig, StartError};
 use tempfile::TempDir;
 use tokio::{
@@ -21,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     cluster::{Net, id, memory, set},
+    gossip::{self, Clock},
     line::{Line, Up},
     runtime::Process,
 };
@@ -53,7 +55,11 @@ impl Phone {
         }
         voters.retain(|voter| *voter != self.node);
         voters.shuffle(&mut *self.dice.lock().unwrap());
-        voters.sort_by_key(|voter| avoid.contains(voter));
+        let table = self.net.member(&self.node).map(|member| member.members.table());
+        let alive = |voter: &NodeId| {
+            table.as_ref().is_none_or(|table| table.get(voter).is_some_and(|member| member.state == State::Alive))
+        };
+        voters.sort_by_key(|voter| (avoid.contains(voter), !alive(voter)));
         voters
     }
 
@@ -100,6 +106,8 @@ pub(crate) struct Worker {
     pub(crate) name: String,
     dir: TempDir,
     dice: StdRng,
+    /// How far its wall clock is off; it is no member without one.
+    pub(crate) clock: Option<Clock>,
     pub(crate) running: Option<Running>,
 }
 
@@ -116,8 +124,8 @@ pub(crate) enum Copy {
 }
 
 impl Worker {
-    pub(crate) fn new(name: String, seed: u64) -> Self {
-        Self { name, dir: memory(), dice: StdRng::seed_from_u64(seed), running: None }
+    pub(crate) fn new(name: String, seed: u64, clock: Option<Clock>) -> Self {
+        Self { name, dir: memory(), dice: StdRng::seed_from_u64(seed), clock, running: None }
     }
 
     fn path(&self) -> PathBuf {
@@ -149,16 +157,22 @@ impl Worker {
         let _ = phone.follower.set(follower.clone());
         let process = Process::default();
         let work = tokio::spawn(process.clone().run(work));
+        if let Some(clock) = &self.clock {
+            let node = id(&self.name);
+            net.joined(&node, gossip::start(net, &node, &process, &mut self.dice, clock.clone()));
+        }
         Ok(self.running.insert(Running { follower, process, up, stop, work }))
     }
 
     /// Ends it at once.
-    pub(crate) async fn kill(&mut self) {
+    pub(crate) async fn kill(&mut self, net: &Net) {
+        net.ended(&id(&self.name), true);
         self.end(Up::end).await;
     }
 
     /// Ends it with its machine.
-    pub(crate) async fn lose_power(&mut self, copy: Copy) {
+    pub(crate) async fn lose_power(&mut self, net: &Net, copy: Copy) {
+        net.ended(&id(&self.name), false);
         self.end(Up::end_without_power).await;
         let path = self.path();
         match copy {
@@ -185,10 +199,14 @@ impl Worker {
         sleep(Duration::from_millis(1)).await;
     }
 
-    /// Ends it in good order, with its copy written.
-    pub(crate) async fn stop(&mut self) -> Result<(), String> {
+    /// Ends it in good order, with its copy written and a goodbye.
+    pub(crate) async fn stop(&mut self, net: &Net) -> Result<(), String> {
         let Some(Running { follower, process, up, stop, .. }) = self.running.take() else { return Ok(()) };
         process.go_on();
+        if let Some(member) = net.member(&id(&self.name)) {
+            member.members.leave().await;
+        }
+        net.ended(&id(&self.name), true);
         stop.cancel();
         let stopped = timeout(STOPS, follower.stopped()).await;
         up.end();

@@ -41,6 +41,11 @@ pub(super) enum Event {
     WorkerFrozen,
     /// One worker, or a third of them, reaches some voters no longer; both ways or one.
     WorkersCut,
+    /// A node ends, one way or the other, and comes back under another address.
+    Moved,
+    /// The hosts file is corrected everywhere.
+    HostsFile,
+    ClockJumps,
 }
 
 /// Each as often as it should happen.
@@ -74,3 +79,6 @@ pub(super) const WITH_WORKERS: [(Event, u32); 5] = [
     (Event::WorkerFrozen, 4),
     (Event::WorkersCut, 4),
 ];
+
+/// The same where nodes are members and have addresses.
+pub(super) const WITH_MEMBERS: [(Event, u32); 3] = [(Event::Moved, 5), (Event::HostsFile, 1), (Event::ClockJumps, 1)];

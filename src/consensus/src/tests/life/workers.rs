@@ -6,7 +6,7 @@ use rand::{RngExt, seq::IndexedRandom};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::{Event, Life};
-use crate::tests::worker::Copy;
+use crate::tests::{cluster::id, worker::Copy};
 
 /// When the last fault is over each worker holds what is written then within this: a voter that gave no answer costs it up to 10 s, and
 /// between two attempts it waits for up to 5 s.
@@ -17,6 +17,8 @@ impl Life {
         let worker = &mut self.workers[worker];
         let follower = worker.start(&self.cluster.net, &self.genesis)?.follower.clone();
         self.witness.watch_worker(&worker.name, &follower, self.began);
+        let node = id(&worker.name);
+        self.watch_member(&node);
         Ok(())
     }
 
@@ -35,17 +37,17 @@ impl Life {
                 if matches!(copy, Copy::Damaged | Copy::Lost) {
                     self.witness.worker_forgot(&name);
                 }
-                self.workers[one].lose_power(copy).await;
+                self.workers[one].lose_power(&self.cluster.net, copy).await;
             }
             Event::WorkerKilled => {
                 self.tell(format!("{name} is killed"));
                 self.witness.worker_ends(&name, false);
-                self.workers[one].kill().await;
+                self.workers[one].kill(&self.cluster.net).await;
                 return self.start_worker(one);
             }
             Event::WorkerRestarted => {
                 self.tell(format!("{name} restarts"));
-                self.workers[one].stop().await?;
+                self.workers[one].stop(&self.cluster.net).await?;
                 self.witness.worker_ends(&name, true);
                 return self.start_worker(one);
             }

@@ -19,7 +19,7 @@ pub(super) struct Workers {
     early: Vec<(String, Arc<Agreed>)>,
     held: BTreeMap<String, Held>,
     /// Each change of what a worker follows.
-    followed: Vec<String>,
+    pub(super) followed: Vec<String>,
 }
 
 /// What a worker has heard of.
