@@ -35,11 +35,13 @@ impl Life {
             self.start(name).await?;
         } else {
             let worker = self.workers.iter().position(|worker| id(&worker.name) == node).expect("a worker");
-            self.witness.worker_ends(node.as_str(), false);
-            if power {
-                self.workers[worker].kill(&self.cluster.net).await;
-            } else {
-                self.workers[worker].lose_power(&self.cluster.net, Copy::Whole).await;
+            if self.workers[worker].running.is_some() {
+                self.witness.worker_ends(node.as_str(), false);
+                if power {
+                    self.workers[worker].kill(&self.cluster.net).await;
+                } else {
+                    self.workers[worker].lose_power(&self.cluster.net, Copy::Whole).await;
+                }
             }
             self.start_worker(worker)?;
         }

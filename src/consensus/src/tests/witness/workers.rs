@@ -188,6 +188,7 @@ impl Witness {
         let old = |(since, _): &&(Instant, u64)| orderly || worked.saturating_duration_since(*since) >= WRITTEN;
         let written = held.terms.iter().filter(old).map(|(_, term)| *term).max();
         held.on_disk = held.on_disk.max(written.unwrap_or_default());
+        held.terms.clear();
     }
 
     /// A worker stands still in this run, and cannot write.
