@@ -121,6 +121,14 @@ impl Seen {
         if now.term < before {
             self.broken(|| format!("{who} obeys term {}, and it heard of {before} before", now.term));
         }
+        // Terms only grow: a voter that is behind now was so when it spoke.
+        let behind = now.connected_to.as_ref().and_then(|voter| {
+            let term = self.terms.get(voter.as_str()).filter(|term| **term < now.term)?;
+            Some(format!("{who} listens to {voter} in term {term}, and it heard of {} before", now.term))
+        });
+        if let Some(behind) = behind {
+            self.broken(|| behind);
+        }
         // Whom a worker takes for the leader of a term led in it, and nobody else ever does.
         if let (Some(_), Some(leader)) = (&now.connected_to, &now.leader) {
             let known = self.leaders.entry(now.term).or_insert_with(|| leader.to_string()).clone();
