@@ -8,6 +8,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
+use rand::rngs::SmallRng;
 use ringrift_config::NodeId;
 use tokio::{
     sync::{Notify, broadcast, mpsc, oneshot, watch},
@@ -16,7 +17,12 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{Event, Facts, Machine, MembersConfig, Table, Transport, publish::Publisher, task::Task, uptime::Uptime};
+use crate::{
+    Event, Facts, Machine, MembersConfig, Table, Transport,
+    publish::Publisher,
+    task::Task,
+    uptime::{Uptime, WallClock, wall_ms},
+};
 
 /// Requests that wait for the task. A caller beyond them waits too; its own deadline bounds that.
 const WAITING_REQUESTS: usize = 256;
@@ -76,12 +82,29 @@ impl<F: Facts> Members<F> {
         transport: Arc<dyn Transport>,
         shutdown: CancellationToken,
     ) -> Self {
+        let (members, work) =
+            Self::prepare(config, initial, known, transport, rand::make_rng(), Box::new(wall_ms), shutdown);
+        tokio::spawn(work);
+        members
+    }
+
+    /// The same with the caller's dice and wall clock, and the caller runs the work: in a simulation they belong to an imagined
+    /// machine.
+    pub fn prepare(
+        config: MembersConfig,
+        initial: F,
+        known: Vec<NodeId>,
+        transport: Arc<dyn Transport>,
+        rng: SmallRng,
+        wall_ms: WallClock,
+        shutdown: CancellationToken,
+    ) -> (Self, impl Future<Output = ()> + Send + 'static) {
         let (requests, waiting) = mpsc::channel(WAITING_REQUESTS);
         let (leaving, goodbye) = mpsc::channel(1);
-        let mut uptime = Uptime::start();
+        let mut uptime = Uptime::start(wall_ms);
         let mut outputs = Vec::new();
         let now = uptime.now();
-        let machine = Machine::new(config, initial, known, rand::make_rng(), now, &mut outputs);
+        let machine = Machine::new(config, initial, known, rng, now, &mut outputs);
         let (publisher, table) = Publisher::first((now.at, Instant::now().into_std()), &machine);
         let shared = Arc::new(Shared {
             table: ArcSwap::from_pointee(table),
@@ -107,8 +130,7 @@ impl<F: Facts> Members<F> {
             farewells: Vec::new(),
             not_made: Vec::new(),
         };
-        tokio::spawn(task.run(outputs, waiting, goodbye, shutdown));
-        Self { shared }
+        (Self { shared }, task.run(outputs, waiting, goodbye, shutdown))
     }
 
     /// Answers a request that another node's [`Transport::exchange`] sent. `from` is who the link says it is.

@@ -59,3 +59,4 @@ pub use member::{Member, State, Table};
 pub use moment::Moment;
 pub use timing::{MembersConfig, Timing};
 pub use transport::Transport;
+pub use uptime::WallClock;

@@ -9,19 +9,22 @@ use crate::Moment;
 /// `CLOCK_MONOTONIC`, which timers and `Instant` use, stands still while a laptop is suspended (`clock_gettime(2)`). Had
 /// the machine only that clock it would go on as if nothing had happened, and accuse everybody of not answering while the
 /// network of the host is coming up again. With the sleep in its time it notices that it stood still.
-#[derive(Debug)]
 pub(crate) struct Uptime {
     start: Instant,
+    wall_ms: WallClock,
     slept_before: Duration,
     slept: Duration,
 }
+
+/// A wall clock in milliseconds since 1970.
+pub type WallClock = Box<dyn Fn() -> i64 + Send>;
 
 /// Shorter sleeps are not told from the time between two readings of clocks.
 const SHORTEST_SLEEP: Duration = Duration::from_millis(500);
 
 impl Uptime {
-    pub(crate) fn start() -> Self {
-        Self { start: Instant::now(), slept_before: slept(), slept: Duration::ZERO }
+    pub(crate) fn start(wall_ms: WallClock) -> Self {
+        Self { start: Instant::now(), wall_ms, slept_before: slept(), slept: Duration::ZERO }
     }
 
     pub(crate) fn now(&mut self) -> Moment {
@@ -29,7 +32,7 @@ impl Uptime {
         if slept > self.slept + SHORTEST_SLEEP {
             self.slept = slept;
         }
-        Moment { at: self.start.elapsed() + self.slept, wall_ms: wall_ms() }
+        Moment { at: self.start.elapsed() + self.slept, wall_ms: (self.wall_ms)() }
     }
 
     /// When the runtime's timers reach `at`; `None` is never.
@@ -54,7 +57,7 @@ fn slept() -> Duration {
 }
 
 /// This host's wall clock in milliseconds since 1970.
-fn wall_ms() -> i64 {
+pub(crate) fn wall_ms() -> i64 {
     match SystemTime::now().duration_since(UNIX_EPOCH) {
         Ok(since) => since.as_millis() as i64,
         Err(before) => -(before.duration().as_millis() as i64),

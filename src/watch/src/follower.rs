@@ -71,9 +71,21 @@ struct Shared {
 impl Follower {
     /// Loads the cache and follows until `stop` is cancelled.
     pub fn start(config: FollowerConfig, dialer: Arc<dyn Dialer>, stop: CancellationToken) -> Result<Self, StartError> {
+        let (follower, work) = Self::prepare(config, dialer, StdRng::from_rng(&mut rand::rng()), stop)?;
+        tokio::spawn(work);
+        Ok(follower)
+    }
+
+    /// The same with the caller's dice, and the caller runs the work: in a simulation both belong to an imagined machine.
+    pub fn prepare(
+        config: FollowerConfig,
+        dialer: Arc<dyn Dialer>,
+        rng: StdRng,
+        stop: CancellationToken,
+    ) -> Result<(Self, impl Future<Output = ()> + Send + 'static), StartError> {
         let cache = Cache::load(&config.cache)?;
         let now = Instant::now();
-        let machine = Machine::new(config.clone(), cache, StdRng::from_rng(&mut rand::rng()), now.into_std());
+        let machine = Machine::new(config.clone(), cache, rng, now.into_std());
         let shared = Arc::new(Shared {
             agreed: ArcSwap::new(Arc::clone(machine.agreed())),
             changes: watch::Sender::new(machine.agreed().index),
@@ -93,8 +105,7 @@ impl Follower {
             config,
             save_failed: false,
         };
-        tokio::spawn(driver.run(stop));
-        Ok(Self { shared })
+        Ok((Self { shared }, driver.run(stop)))
     }
 
     /// The newest agreed state that this node holds.
@@ -226,10 +237,12 @@ impl Driver {
                 Some(saving) => Woken::Saved(saving.await),
             }
         };
+        // What a voter has said comes before the judgement that it is silent: a process that stood still finds both.
         tokio::select! {
+            biased;
             () = stop.cancelled() => Woken::Stop,
-            woken = activity => woken,
             woken = saving => woken,
+            woken = activity => woken,
             () = sleep_until(due) => Woken::Due,
         }
     }

@@ -95,6 +95,17 @@ const BATCH: usize = 1024;
 impl Hub {
     /// Reads from `source` until it ends or `stop` is cancelled.
     pub fn start(config: HubConfig, source: Arc<dyn Source>, stop: CancellationToken) -> Self {
+        let (hub, work) = Self::prepare(config, source, stop);
+        tokio::spawn(work);
+        hub
+    }
+
+    /// The same, and the caller runs the work: in a simulation it belongs to an imagined machine.
+    pub fn prepare(
+        config: HubConfig,
+        source: Arc<dyn Source>,
+        stop: CancellationToken,
+    ) -> (Self, impl Future<Output = ()> + Send + 'static) {
         let agreed = source.agreed();
         let leadership = source.leadership();
         let from = (agreed.index + 1).saturating_sub(BACKLOG).max(1);
@@ -112,11 +123,11 @@ impl Hub {
             source,
         });
         let running = Arc::clone(&shared);
-        tokio::spawn(async move {
+        let work = async move {
             let _ended = running.ended.clone().drop_guard();
             running.run(from, leadership, stop).await;
-        });
-        Self { shared }
+        };
+        (Self { shared }, work)
     }
 
     /// Serves the watcher `from` on its stream until either side is gone. The error is worth a line in the log.
@@ -153,14 +164,10 @@ impl Shared {
         let mut said = None;
         let mut cluster_id = self.source.agreed().cluster_id.clone();
         loop {
+            // Entries come last: a log that grows all the time delays no report.
             tokio::select! {
+                biased;
                 () = stop.cancelled() => return,
-                update = updates.next() => {
-                    let Some(update) = update else { return };
-                    // What else is there comes along, so that the watchers wake once.
-                    let more = std::iter::from_fn(|| updates.next().now_or_never().flatten());
-                    self.take(std::iter::once(update).chain(more.take(BATCH)), &mut cluster_id);
-                }
                 changed = leadership.changed() => {
                     if changed.is_err() { return }
                     let now = leadership.borrow_and_update().clone();
@@ -174,6 +181,12 @@ impl Shared {
                     let now = leadership.borrow().clone();
                     self.report(&now);
                     self.drop_old_snapshot().await;
+                }
+                update = updates.next() => {
+                    let Some(update) = update else { return };
+                    // What else is there comes along, so that the watchers wake once.
+                    let more = std::iter::from_fn(|| updates.next().now_or_never().flatten());
+                    self.take(std::iter::once(update).chain(more.take(BATCH)), &mut cluster_id);
                 }
             }
             self.progress.fetch_add(1, Ordering::Relaxed);

@@ -117,6 +117,7 @@ pub(crate) async fn serve(
     let era = hub.era();
     let mut read = codec_reader(read);
     let hello = tokio::select! {
+        biased;
         () = hub.ended.cancelled() => return Err(ServeError::Stopped),
         hello = timeout(hub.config.write_timeout, greeted(watcher, &mut read)) => {
             hello.unwrap_or_else(|_| Err(greeting_error(watcher, "it did not come in time")))
@@ -170,14 +171,15 @@ pub(crate) async fn serve(
         }
     };
     tokio::select! {
+        biased;
         () = hub.ended.cancelled() => Err(ServeError::Stopped),
-        ended = speak => ended,
         // A watcher has nothing more to say: what comes now is its end, or nonsense.
         said = read.next() => match said {
             None => Ok(()),
             Some(Ok(_)) => Err(greeting_error(watcher, "it went on after its greeting")),
             Some(Err(source)) => Err(ServeError::Stream { watcher: watcher.clone(), source }),
         },
+        ended = speak => ended,
     }
 }
 

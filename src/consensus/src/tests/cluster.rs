@@ -13,13 +13,18 @@ use bytes::Bytes;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use ringrift_config::NodeId;
 use ringrift_state::{Command, Eligibility, Update};
+use ringrift_watch::Hub;
 use tempfile::TempDir;
 use tokio::{
-    sync::oneshot,
+    sync::{Notify, oneshot},
     time::{Instant, sleep, sleep_until, timeout_at},
 };
 
 use super::{
+    gossip::{self, Member},
+    hub,
+    line::Up,
+    places::Places,
     runtime::Process,
     storage::{self, Disk},
 };
@@ -36,7 +41,7 @@ pub(crate) const TIMERS: Timers = Timers {
 };
 
 /// How late the second copy of a request may come.
-const AGAIN: Duration = Duration::from_secs(5);
+pub(crate) const AGAIN: Duration = Duration::from_secs(5);
 
 /// Nothing takes longer than this, in simulated time.
 const PATIENCE: Duration = Duration::from_mins(5);
@@ -63,8 +68,23 @@ pub(crate) async fn until<T>(what: impl Debug, mut look: impl FnMut() -> Option<
 
 /// Carries requests between the nodes of a test.
 pub(crate) struct Net {
-    nodes: Mutex<BTreeMap<NodeId, (Consensus, Process)>>,
+    nodes: Mutex<BTreeMap<NodeId, Voter>>,
     faults: Mutex<Faults>,
+    /// Wakes what waits for a line to be cut or mended.
+    pub(crate) changed: Notify,
+    pub(crate) began: Instant,
+    places: Mutex<Places>,
+    members: gossip::Running,
+}
+
+/// A voter that runs.
+#[derive(Clone)]
+pub(crate) struct Voter {
+    pub(crate) consensus: Consensus,
+    pub(crate) process: Process,
+    /// What workers read from, if there are any.
+    pub(crate) hub: Option<Hub>,
+    pub(crate) up: Up,
 }
 
 /// What goes wrong on the way.
@@ -87,6 +107,64 @@ impl Net {
         change(&mut self.faults.lock().unwrap())
     }
 
+    pub(crate) fn places<T>(&self, change: impl FnOnce(&mut Places) -> T) -> T {
+        change(&mut self.places.lock().unwrap())
+    }
+
+    pub(crate) fn is_cut(&self, from: &NodeId, to: &NodeId) -> bool {
+        self.faults(|faults| faults.cut.contains(&(from.clone(), to.clone())))
+    }
+
+    pub(crate) fn is_dark(&self, node: &NodeId) -> bool {
+        self.places(|places| places.dark.contains(node))
+    }
+
+    pub(crate) fn member(&self, node: &NodeId) -> Option<Member> {
+        self.members.lock().unwrap().get(node).cloned()
+    }
+
+    /// Everybody who runs, with their view of the others.
+    pub(crate) fn members(&self) -> Vec<(NodeId, Member)> {
+        self.members.lock().unwrap().iter().map(|(node, member)| (node.clone(), member.clone())).collect()
+    }
+
+    /// A node is up.
+    pub(crate) fn joined(&self, node: &NodeId, member: Member) {
+        self.places(|places| places.dark.remove(node));
+        self.members.lock().unwrap().insert(node.clone(), member);
+    }
+
+    /// A node ended: whoever has a link to it notices, unless it has no power.
+    pub(crate) fn ended(&self, node: &NodeId, power: bool) {
+        let Some(member) = self.members.lock().unwrap().remove(node) else { return };
+        member.end();
+        self.places(|places| {
+            places.ended(node);
+            if !power {
+                places.dark.insert(node.clone());
+            }
+        });
+        if power {
+            self.members().iter().for_each(|(_, other)| other.members.link_lost(node));
+        }
+    }
+
+    /// Whether there is or comes a link from one node to another; why not.
+    pub(crate) fn link(&self, from: &NodeId, to: &NodeId) -> Result<(), String> {
+        let told = self.member(from).and_then(|member| Some(member.members.table().get(to)?.facts.as_ref()?.place));
+        if self.is_cut(from, to) || self.is_cut(to, from) {
+            self.places(|places| places.part(from, to));
+            return Ok(());
+        }
+        let found = self.places(|places| places.link(from, to, told));
+        if found { Ok(()) } else { Err(format!("{to} is not at the addresses that {from} knows")) }
+    }
+
+    /// The voter that runs under this name now.
+    pub(crate) fn voter(&self, name: &NodeId) -> Option<Voter> {
+        self.nodes.lock().unwrap().get(name).cloned()
+    }
+
     /// Cuts both ways between each of the first and each of the others.
     pub(crate) fn cut(&self, from: &str, others: &str) {
         self.faults(|faults| {
@@ -97,16 +175,19 @@ impl Net {
                 }
             }
         });
+        self.changed.notify_waiters();
     }
 
     /// Cuts one way only, from each of the first to each of the others.
     pub(crate) fn cut_one_way(&self, from: &str, to: &str) {
         let pairs = set(from).into_iter().flat_map(|a| set(to).into_iter().map(move |b| (a.clone(), b)));
         self.faults(|faults| faults.cut.extend(pairs.filter(|(a, b)| a != b)));
+        self.changed.notify_waiters();
     }
 
     pub(crate) fn heal(&self) {
         self.faults(|faults| faults.cut.clear());
+        self.changed.notify_waiters();
     }
 
     /// One way of a message; whether it arrives.
@@ -124,14 +205,16 @@ impl Net {
 
     /// Gives a request to the node that runs under this name now.
     async fn deliver(&self, from: &NodeId, to: &NodeId, request: Bytes) -> Result<Bytes, TransportError> {
-        let peer = self.nodes.lock().unwrap().get(to).cloned();
-        let (peer, process) = peer.ok_or_else(|| TransportError::Unreachable("connection refused".into()))?;
-        process.run(peer.serve(from, request)).await.map_err(TransportError::Unreachable)
+        let peer = self.voter(to).ok_or_else(|| TransportError::Unreachable("connection refused".into()))?;
+        peer.process.run(peer.consensus.serve(from, request)).await.map_err(TransportError::Unreachable)
     }
 
     /// There and back; `None` if either way is lost.
     async fn round(&self, from: NodeId, to: NodeId, request: Bytes) -> Option<Result<Bytes, TransportError>> {
         let unheard = self.faults(|faults| faults.unheard.as_ref() == Some(&from));
+        if let Err(lost) = self.link(&from, &to) {
+            return Some(Err(TransportError::Unreachable(lost)));
+        }
         if unheard || !self.way(&from, &to).await {
             return None;
         }
@@ -190,7 +273,13 @@ pub(crate) struct Cluster {
     pub(crate) real_disks: bool,
     /// Disks that a test commands, on each of which a commit takes up to so long.
     pub(crate) simulated_disks: Option<Duration>,
+    /// Whether voters serve workers.
+    pub(crate) hubs: bool,
+    /// Whether they are members, and what their chances follow from.
+    pub(crate) gossip: Option<StdRng>,
     disks: BTreeMap<NodeId, TempDir>,
+    /// Wall clocks.
+    pub(crate) clocks: BTreeMap<NodeId, gossip::Clock>,
 }
 
 impl Cluster {
@@ -203,12 +292,22 @@ impl Cluster {
         let rng = StdRng::seed_from_u64(seed);
         let faults = Faults { cut: BTreeSet::new(), unheard: None, lost: 0, doubled: 0, delay: Duration::ZERO, rng };
         Self {
-            net: Arc::new(Net { nodes: Mutex::default(), faults: Mutex::new(faults) }),
+            net: Arc::new(Net {
+                nodes: Mutex::default(),
+                faults: Mutex::new(faults),
+                changed: Notify::new(),
+                began: Instant::now(),
+                places: Mutex::default(),
+                members: Mutex::default(),
+            }),
             tuning: Tuning { inline_writes: true, ..Tuning::default() },
             timers: TIMERS,
             real_disks: false,
             simulated_disks: None,
+            hubs: false,
+            gossip: None,
             disks: BTreeMap::new(),
+            clocks: BTreeMap::new(),
         }
     }
 
@@ -233,7 +332,13 @@ impl Cluster {
         let wire = Arc::new(Wire { net: self.net.clone(), node: node.clone() });
         let process = Process::default();
         let consensus = process.clone().run(Consensus::start_tuned(config, wire, self.tuning)).await?;
-        self.net.nodes.lock().unwrap().insert(node, (consensus, process));
+        let hub = self.hubs.then(|| hub::start(node.clone(), &consensus, &process));
+        if let Some(dice) = &mut self.gossip {
+            let clock = self.clocks.entry(node.clone()).or_default().clone();
+            self.net.joined(&node, gossip::start(&self.net, &node, &process, dice, clock));
+        }
+        let voter = Voter { consensus, process, hub, up: Up::default() };
+        self.net.nodes.lock().unwrap().insert(node, voter);
         Ok(())
     }
 
@@ -259,12 +364,20 @@ impl Cluster {
         self.disks.remove(&id(name));
     }
 
-    fn take(&self, name: &str) -> (Consensus, Process) {
-        self.net.nodes.lock().unwrap().remove(&id(name)).expect("runs")
+    fn take(&self, name: &str) -> Voter {
+        let voter = self.net.nodes.lock().unwrap().remove(&id(name)).expect("runs");
+        voter.up.end();
+        self.net.ended(&id(name), !voter.up.is_silent());
+        voter
+    }
+
+    /// Whoever is connected to this voter is not told that it ends.
+    pub(crate) fn falls_silent(&self, name: &str) {
+        self.net.voter(&id(name)).expect("runs").up.end_without_power();
     }
 
     pub(crate) async fn crash(&self, name: &str) {
-        let (consensus, process) = self.take(name);
+        let Voter { consensus, process, .. } = self.take(name);
         // To end its tasks they must run; whatever they do reaches nobody and no disk any more.
         let crash = consensus.crash();
         process.go_on();
@@ -273,7 +386,7 @@ impl Cluster {
 
     /// The node's process.
     pub(crate) fn process(&self, name: &str) -> Process {
-        self.net.nodes.lock().unwrap().get(&id(name)).expect("runs").1.clone()
+        self.net.nodes.lock().unwrap().get(&id(name)).expect("runs").process.clone()
     }
 
     /// Stops a node gracefully: it is still reached meanwhile.
@@ -283,7 +396,7 @@ impl Cluster {
     }
 
     pub(crate) fn node(&self, name: &str) -> Consensus {
-        self.net.nodes.lock().unwrap().get(&id(name)).expect("runs").0.clone()
+        self.net.nodes.lock().unwrap().get(&id(name)).expect("runs").consensus.clone()
     }
 
     pub(crate) fn names(&self) -> Vec<String> {

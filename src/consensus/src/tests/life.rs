@@ -1,5 +1,9 @@
 //! A life of a cluster at random: everything that follows from a seed, and nothing else.
 
+mod event;
+mod members;
+mod workers;
+
 use std::{collections::BTreeSet, time::Duration};
 
 use rand::{RngExt, SeedableRng, rngs::StdRng, seq::IndexedRandom};
@@ -9,10 +13,13 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
+use self::event::{ALWAYS, Event, WITH_MEMBERS, WITH_WORKERS};
 use super::{
     cluster::{Cluster, command, id, until},
+    places::Places,
     runtime,
     witness::Witness,
+    worker::Worker,
 };
 use crate::Role;
 
@@ -34,65 +41,11 @@ pub(crate) struct Also {
     pub(crate) wiped: bool,
     /// The voters are changed, now and then just before the leader dies.
     pub(crate) changed: bool,
+    /// So many nodes do not vote.
+    pub(crate) workers: usize,
+    /// All nodes watch each other, have addresses, and move.
+    pub(crate) members: bool,
 }
-
-/// What may happen next.
-#[derive(Debug, Clone, Copy)]
-enum Event {
-    /// The power of one node goes, with what its disk had not synced; or it comes back.
-    Power,
-    /// Every node has power and room again.
-    Repaired,
-    /// A process is killed, and systemd starts it again.
-    Killed,
-    /// The power goes in the middle of a commit.
-    PowerInACommit,
-    /// A disk takes no more bytes, or has room again.
-    Full,
-    /// A process stands still for a while: its clock jumps.
-    Frozen,
-    /// A voter stops in good order, and starts again.
-    Restarted,
-    Transferred,
-    CutPair,
-    CutOff,
-    CutOneWay,
-    Halves,
-    /// Halves, and one voter reaches both.
-    Bridge,
-    /// The leader reaches one voter only.
-    LeaderHeld,
-    Healed,
-    Lossy,
-    Slow,
-    Doubled,
-    Written,
-    Wiped,
-    VotersChanged,
-}
-
-/// Each as often as it should happen.
-const ALWAYS: [(Event, u32); 19] = [
-    (Event::Power, 4),
-    (Event::Repaired, 4),
-    (Event::Killed, 2),
-    (Event::PowerInACommit, 2),
-    (Event::Full, 2),
-    (Event::Frozen, 3),
-    (Event::Restarted, 1),
-    (Event::Transferred, 1),
-    (Event::CutPair, 2),
-    (Event::CutOff, 2),
-    (Event::CutOneWay, 2),
-    (Event::Halves, 1),
-    (Event::Bridge, 1),
-    (Event::LeaderHeld, 1),
-    (Event::Healed, 8),
-    (Event::Lossy, 2),
-    (Event::Slow, 2),
-    (Event::Doubled, 2),
-    (Event::Written, 24),
-];
 
 pub(crate) struct Life {
     rng: StdRng,
@@ -100,6 +53,7 @@ pub(crate) struct Life {
     names: Vec<&'static str>,
     genesis: String,
     witness: Witness,
+    workers: Vec<Worker>,
     down: BTreeSet<&'static str>,
     full: BTreeSet<&'static str>,
     proposed: u64,
@@ -119,8 +73,21 @@ pub(crate) struct Story {
     pub(crate) confirmed: usize,
     /// From the last fault until somebody led and wrote.
     pub(crate) recovered: Duration,
+    /// From the last fault until each worker held that write.
+    pub(crate) caught_up: Duration,
+    /// From the last fault until everybody saw everybody alive.
+    pub(crate) alive: Duration,
+    /// What the workers followed, each change of it.
+    pub(crate) followed: Vec<String>,
     /// All of it, in simulated time.
     pub(crate) lasted: Duration,
+}
+
+/// How long it took after the last fault, each from then on: see [`Story`].
+struct Recovered {
+    recovered: Duration,
+    caught_up: Duration,
+    alive: Duration,
 }
 
 /// Lives the life of a seed; what must never be, and what happened before, is the error.
@@ -132,9 +99,15 @@ pub(crate) fn live(seed: u64, voters: usize, also: Also) -> Result<Story, String
         let lived = life.live().await;
         let told = std::mem::take(&mut life.told);
         match lived {
-            Ok(recovered) => {
-                Ok(Story { told, confirmed: life.witness.confirmations(), recovered, lasted: life.began.elapsed() })
-            }
+            Ok(Recovered { recovered, caught_up, alive }) => Ok(Story {
+                told,
+                confirmed: life.witness.confirmations(),
+                recovered,
+                caught_up,
+                alive,
+                followed: life.witness.followed()?,
+                lasted: life.began.elapsed(),
+            }),
             Err(what) => Err(format!("{what}. Before that:\n  {}", told[told.len().saturating_sub(25)..].join("\n  "))),
         }
     })
@@ -147,13 +120,26 @@ impl Life {
         cluster.tuning.snapshot_after = 40;
         cluster.tuning.keep = 10;
         cluster.simulated_disks = Some(Duration::from_millis(*[0, 5, 40].choose(&mut rng).unwrap()));
+        cluster.hubs = also.workers > 0;
         let names = NAMES[..voters].to_vec();
+        let workers: Vec<_> = (0..also.workers).map(|n| format!("w{n:02}")).collect();
+        if also.members {
+            cluster.gossip = Some(StdRng::seed_from_u64(rng.random()));
+            let everybody = names.iter().copied().chain(workers.iter().map(String::as_str));
+            cluster.net.places(|places| *places = Places::of(everybody.map(id)));
+        }
+        let mut worker = |name: String| {
+            let clock = also.members.then(|| cluster.clocks.entry(id(&name)).or_default().clone());
+            Worker::new(name, rng.random(), clock)
+        };
+        let workers = workers.into_iter().map(&mut worker).collect();
         let mut life = Self {
             rng,
             cluster,
             genesis: names.join(" "),
             names,
             witness: Witness::default(),
+            workers,
             down: BTreeSet::new(),
             full: BTreeSet::new(),
             proposed: 0,
@@ -165,10 +151,13 @@ impl Life {
         for name in life.names.clone() {
             life.start(name).await.unwrap();
         }
+        for worker in 0..also.workers {
+            life.start_worker(worker).unwrap();
+        }
         life
     }
 
-    async fn live(&mut self) -> Result<Duration, String> {
+    async fn live(&mut self) -> Result<Recovered, String> {
         for _ in 0..EVENTS {
             let event = self.choose();
             self.happens(event).await?;
@@ -183,6 +172,8 @@ impl Life {
         let mut events = ALWAYS.to_vec();
         events.extend(self.also.wiped.then_some((Event::Wiped, 4)));
         events.extend(self.also.changed.then_some((Event::VotersChanged, 8)));
+        events.extend(WITH_WORKERS.iter().filter(|_| self.also.workers > 0));
+        events.extend(WITH_MEMBERS.iter().filter(|_| self.also.members));
         events.choose_weighted(&mut self.rng, |(_, weight)| *weight).unwrap().0
     }
 
@@ -209,6 +200,7 @@ impl Life {
             Ok(()) => {
                 self.down.remove(name);
                 self.witness.watch(&self.cluster, name);
+                self.watch_member(&id(name));
                 Ok(())
             }
             Err(_) if self.full.contains(name) => {
@@ -221,6 +213,9 @@ impl Life {
 
     /// Ends a voter. Without power its disk keeps any part of what was not synced.
     async fn end(&mut self, name: &'static str, power: bool) {
+        if !power {
+            self.cluster.falls_silent(name);
+        }
         self.cluster.crash(name).await;
         let disk = self.cluster.platter(name);
         if power {
@@ -317,7 +312,12 @@ impl Life {
                 let mut mixed = self.some(self.names.len());
                 let bridge = matches!(event, Event::Bridge).then(|| mixed.pop()).flatten();
                 let (one, other) = mixed.split_at(mixed.len() / 2);
-                let (one, other) = (one.join(" "), other.join(" "));
+                let (mut one, mut other) = (one.join(" "), other.join(" "));
+                for worker in &self.workers {
+                    let side = if self.rng.random() { &mut one } else { &mut other };
+                    side.push(' ');
+                    side.push_str(&worker.name);
+                }
                 self.tell(format!("{one} / {other} with {bridge:?} between them"));
                 self.cluster.net.cut(&one, &other);
             }
@@ -341,6 +341,14 @@ impl Life {
             Event::Written => self.write(),
             Event::Wiped => return self.wipe().await,
             Event::VotersChanged => self.change_voters().await,
+            Event::WorkerPower
+            | Event::WorkerKilled
+            | Event::WorkerRestarted
+            | Event::WorkerFrozen
+            | Event::WorkersCut => return self.happens_to_workers(event).await,
+            Event::Moved => return self.moves().await,
+            Event::HostsFile => self.hosts_file_is_corrected(),
+            Event::ClockJumps => self.clock_jumps(),
         }
         Ok(())
     }
@@ -429,7 +437,14 @@ impl Life {
         if let Some(broken) = self.witness.broken() {
             return Err(broken);
         }
+        self.tables_are_bounded()?;
         for name in self.cluster.names() {
+            let voter = self.cluster.net.voter(&id(&name)).expect("it runs");
+            // One stream each, and what was left behind and has not ended yet.
+            let watchers = voter.hub.map_or(0, |hub| hub.watchers());
+            if watchers > 3 * self.workers.len() {
+                return Err(format!("{name} serves {watchers} streams to {} workers", self.workers.len()));
+            }
             let bytes = self.cluster.node(&name).inner.service.store.mirror().bytes();
             if bytes > LOG_BYTES {
                 return Err(format!("the log of {name} has {bytes} bytes"));
@@ -439,7 +454,7 @@ impl Life {
     }
 
     /// Everything works again; whatever was confirmed is there, and all have the same.
-    async fn ends_well(&mut self) -> Result<Duration, String> {
+    async fn ends_well(&mut self) -> Result<Recovered, String> {
         self.tell("everything works again");
         self.cluster.net.heal();
         self.cluster.net.faults(|faults| (faults.lost, faults.doubled, faults.delay) = (0, 0, Duration::ZERO));
@@ -457,12 +472,17 @@ impl Life {
                 self.start(name).await?;
             }
         }
+        self.repair_workers()?;
         let last_fault = Instant::now();
         let Ok(last) = timeout(RECOVERED, self.cluster.write(u64::MAX)).await else {
             let status: Vec<_> = self.names.iter().map(|name| format!("{:?}", self.cluster.status(name))).collect();
             return Err(format!("nobody led and wrote within {RECOVERED:?}: {}", status.join("\n")));
         };
         let recovered = last_fault.elapsed();
+        self.workers_catch_up(last.index, last_fault).await?;
+        let caught_up = last_fault.elapsed();
+        self.all_see_all(last_fault).await?;
+        let alive = last_fault.elapsed();
         while self.tasks.join_next().await.is_some() {}
         let voters = until("the voters stay as they are", || {
             let status = self.cluster.status(&self.leader()?);
@@ -480,6 +500,6 @@ impl Life {
             }
         }
         self.witness.nothing_confirmed_is_lost();
-        self.holds().map(|()| recovered)
+        self.holds().map(|()| Recovered { recovered, caught_up, alive })
     }
 }

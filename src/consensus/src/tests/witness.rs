@@ -1,5 +1,8 @@
 //! Sees what the voters of a life do, all of them over all their lives, and says what must never be.
 
+mod members;
+mod workers;
+
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex},
@@ -8,6 +11,7 @@ use std::{
 use futures::StreamExt;
 use ringrift_state::{EntryMeta, Update, encode};
 
+use self::workers::Workers;
 use super::cluster::{Cluster, number};
 use crate::{Committed, RaftStatus, Role};
 
@@ -29,6 +33,7 @@ struct Seen {
     leaders: BTreeMap<u64, String>,
     /// The newest term of each voter, which its disk keeps.
     terms: BTreeMap<String, u64>,
+    workers: Workers,
     broken: Option<String>,
 }
 
@@ -117,6 +122,7 @@ impl Witness {
             while let Some(update) = stream.next().await {
                 let mut seen = this.0.lock().unwrap();
                 let n = number(&update);
+                seen.expect(&update, &who);
                 let (meta, command) = match &update {
                     Update::Snapshot(agreed) => {
                         if let Some((entry, _)) = seen.entries.get(&agreed.index).filter(|(e, _)| e.term != agreed.term)

@@ -9,7 +9,10 @@ use crate::{
     wire::{MAX_INCARNATION, Row},
 };
 
-/// An earlier run of this node is seen once with a higher incarnation or, if a part of the cluster was cut off, twice.
+/// How far above another instance this node goes. What different nodes remember of one earlier run differs by fewer refutations than
+/// this, so that one answer is above all of them; only a rival that is alive goes above the answer.
+const ABOVE_ANOTHER_RUN: u64 = 1 << 10;
+/// An earlier run of this node is seen once with a higher incarnation or, if it ran in a part of the cluster that was cut off, twice.
 /// A third time means that it is alive and outbids us as we outbid it.
 const SIGHTINGS_OF_A_RIVAL: u32 = 3;
 /// From here on the rival is let have the id. One sighting later than the report, so that the rival sees us once more and
@@ -93,9 +96,10 @@ impl<F: Facts> Machine<F> {
             let accuser = row.accuser.and_then(|a| a.parse().ok());
             out.push(Output::Event(Event::Refuted { accuser, state: row.state }));
         }
+        let above = if row.instance == self.roster.own().instance { 1 } else { ABOVE_ANOTHER_RUN };
         let touches = self.touch();
         let own = self.roster.own_mut();
-        own.incarnation = (row.incarnation + 1).min(MAX_INCARNATION);
+        own.incarnation = (row.incarnation + above).min(MAX_INCARNATION);
         own.touched = touches;
         let id = own.id.clone();
         self.rumours.add(now.at, &id);
@@ -148,5 +152,37 @@ impl<F: Facts> Machine<F> {
             goodbye.done = true;
             out.push(Output::Left);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::{SeedableRng, rngs::SmallRng};
+
+    use super::*;
+    use crate::{
+        Input, MembersConfig, Timing,
+        wire::{Head, Message},
+    };
+
+    /// Each peer remembers another moment of the earlier run, as they do after partitions.
+    #[test]
+    fn an_earlier_run_that_is_remembered_differently_everywhere_is_no_rival() {
+        let moment = |s| Moment { at: Duration::from_secs(s), wall_ms: 0 };
+        let config = MembersConfig { node: "own".parse().unwrap(), instance: 2, timing: Timing::default() };
+        let mut out = Vec::new();
+        let mut machine = Machine::new(config, (), Vec::new(), SmallRng::seed_from_u64(1), moment(1), &mut out);
+        let remembered = [5, 9, 14, 20, 27];
+        for (ticket, incarnation) in (1..).zip(remembered) {
+            let peer = format!("peer-{ticket}");
+            let head = Head { node: &peer, instance: 1, incarnation: 1, ..Head::default() };
+            let state = State::Alive;
+            let row =
+                Row { node: "own", instance: 1, incarnation, state, version: 0, beat: 0, accuser: None, facts: None };
+            let payload = Message { head, rows: vec![row], ..Message::default() }.encode();
+            machine.step(moment(2), Input::Request { ticket, from: peer.parse().unwrap(), payload }, &mut out);
+        }
+        assert!(!out.iter().any(|output| matches!(output, Output::Event(Event::Conflict { .. }))), "{out:?}");
+        assert!(machine.roster.own().incarnation > 27, "it would be taken for the earlier run for ever");
     }
 }
