@@ -2,7 +2,6 @@
 
 # Not on NixOS: it is about Debian packages.
 MACHINES = {"alpha": "voter", "beta": "voter", "delta": "worker", "gamma": "voter"}
-SUITES = ["trixie", "bookworm"]
 
 # Asks the voters all the time whether there is a quorum, and notes when none of them says so. One that has just begun does not know it yet.
 WATCH = """
