@@ -20,5 +20,6 @@ pub(crate) mod storage;
 mod suite;
 mod voters;
 mod watch;
+mod wide_area;
 mod witness;
 mod worker;
