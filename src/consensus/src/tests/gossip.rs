@@ -26,7 +26,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    cluster::{AGAIN, Net},
+    net::{AGAIN, Net},
     places::Place,
     runtime::Process,
 };

@@ -1,6 +1,8 @@
 //! A life of a cluster at random: everything that follows from a seed, and nothing else.
 
+mod end;
 mod event;
+mod lines;
 mod members;
 mod workers;
 
@@ -10,12 +12,12 @@ use rand::{RngExt, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 use ringrift_config::NodeId;
 use tokio::{
     task::JoinSet,
-    time::{Instant, sleep, timeout},
+    time::{Instant, sleep},
 };
 
 use self::event::{ALWAYS, Event, WITH_MEMBERS, WITH_WORKERS};
 use super::{
-    cluster::{Cluster, command, id, until},
+    cluster::{Cluster, command, id},
     places::Places,
     runtime,
     witness::Witness,
@@ -27,9 +29,6 @@ const NAMES: [&str; 9] = ["a", "b", "c", "d", "e", "f", "g", "h", "i"];
 
 /// How much happens in one life.
 const EVENTS: usize = 80;
-
-/// When the last fault is over somebody leads and writes within this, in simulated time: see [`super::faults`].
-const RECOVERED: Duration = Duration::from_secs(30);
 
 /// So much of the log is in memory at most, in bytes: twice what is kept of these short commands.
 const LOG_BYTES: usize = 256 << 10;
@@ -292,52 +291,16 @@ impl Life {
                 let node = self.cluster.node(&leader);
                 self.tasks.spawn(async move { drop(node.transfer(Some(id(to))).await) });
             }
-            Event::CutPair => {
-                let (one, other) = (self.any(), self.any());
-                self.tell(format!("{one} and {other} are cut"));
-                self.cluster.net.cut(one, other);
-            }
-            Event::CutOff => {
-                let one = self.any();
-                self.tell(format!("{one} is cut off"));
-                self.cluster.net.cut(one, &self.genesis);
-            }
-            Event::CutOneWay => {
-                let (one, to) = (self.any(), self.rng.random_range(1..self.names.len()));
-                let others = self.some(to).join(" ");
-                self.tell(format!("{one} is no longer heard by {others}"));
-                self.cluster.net.cut_one_way(one, &others);
-            }
-            Event::Halves | Event::Bridge => {
-                let mut mixed = self.some(self.names.len());
-                let bridge = matches!(event, Event::Bridge).then(|| mixed.pop()).flatten();
-                let (one, other) = mixed.split_at(mixed.len() / 2);
-                let (mut one, mut other) = (one.join(" "), other.join(" "));
-                for worker in &self.workers {
-                    let side = if self.rng.random() { &mut one } else { &mut other };
-                    side.push(' ');
-                    side.push_str(&worker.name);
-                }
-                self.tell(format!("{one} / {other} with {bridge:?} between them"));
-                self.cluster.net.cut(&one, &other);
-            }
-            Event::LeaderHeld => {
-                let Some(leader) = self.leader() else { return Ok(()) };
-                let mut others = self.some(self.names.len());
-                others.retain(|name| *name != leader);
-                let held = others.pop();
-                self.tell(format!("the leader {leader} reaches {held:?} only"));
-                self.cluster.net.cut(&leader, &others.join(" "));
-            }
-            Event::Healed => {
-                self.tell("all lines work");
-                self.cluster.net.heal();
-            }
-            Event::Lossy => self.line(|faults, rng| faults.lost = *[0, 5, 20].choose(rng).unwrap()),
-            Event::Slow => {
-                self.line(|faults, rng| faults.delay = Duration::from_millis(*[0, 30, 150, 900].choose(rng).unwrap()));
-            }
-            Event::Doubled => self.line(|faults, rng| faults.doubled = *[0, 10, 50].choose(rng).unwrap()),
+            Event::CutPair
+            | Event::CutOff
+            | Event::CutOneWay
+            | Event::Halves
+            | Event::Bridge
+            | Event::LeaderHeld
+            | Event::Healed
+            | Event::Lossy
+            | Event::Slow
+            | Event::Doubled => self.happens_to_lines(event),
             Event::Written => self.write(),
             Event::Wiped => return self.wipe().await,
             Event::VotersChanged => self.change_voters().await,
@@ -361,14 +324,6 @@ impl Life {
             mixed.push(left.swap_remove(self.rng.random_range(0..left.len())));
         }
         mixed
-    }
-
-    fn line(&mut self, change: impl FnOnce(&mut super::cluster::Faults, &mut StdRng)) {
-        let now = self.cluster.net.faults(|faults| {
-            change(faults, &mut self.rng);
-            format!("{} % are lost, {} % doubled, all late by up to {:?}", faults.lost, faults.doubled, faults.delay)
-        });
-        self.tell(now);
     }
 
     /// A few writes at the same time, to whoever leads.
@@ -451,55 +406,5 @@ impl Life {
             }
         }
         Ok(())
-    }
-
-    /// Everything works again; whatever was confirmed is there, and all have the same.
-    async fn ends_well(&mut self) -> Result<Recovered, String> {
-        self.tell("everything works again");
-        self.cluster.net.heal();
-        self.cluster.net.faults(|faults| (faults.lost, faults.doubled, faults.delay) = (0, 0, Duration::ZERO));
-        for name in self.names.clone() {
-            self.cluster.platter(name).set_full(false);
-            self.full.remove(name);
-            if self.down.contains(name) {
-                self.start(name).await?;
-            } else {
-                self.cluster.process(name).go_on();
-                // Its disk may be about to die, which is a fault.
-                let stopped = self.cluster.status(name).stopped.is_some();
-                self.tell(format!("{name} is up, stopped: {stopped}"));
-                self.end(name, true).await;
-                self.start(name).await?;
-            }
-        }
-        self.repair_workers()?;
-        let last_fault = Instant::now();
-        let Ok(last) = timeout(RECOVERED, self.cluster.write(u64::MAX)).await else {
-            let status: Vec<_> = self.names.iter().map(|name| format!("{:?}", self.cluster.status(name))).collect();
-            return Err(format!("nobody led and wrote within {RECOVERED:?}: {}", status.join("\n")));
-        };
-        let recovered = last_fault.elapsed();
-        self.workers_catch_up(last.index, last_fault).await?;
-        let caught_up = last_fault.elapsed();
-        self.all_see_all(last_fault).await?;
-        let alive = last_fault.elapsed();
-        while self.tasks.join_next().await.is_some() {}
-        let voters = until("the voters stay as they are", || {
-            let status = self.cluster.status(&self.leader()?);
-            (!status.changing).then_some(status.voters)
-        })
-        .await;
-        let state = |name: &NodeId| self.cluster.node(name.as_str()).agreed().state.clone();
-        for voter in &voters {
-            self.cluster.applied(voter.as_str(), last.index).await;
-        }
-        // The states go on; what they hold of this test's commands no longer changes.
-        for voter in &voters {
-            if state(voter).eligibility != state(voters.first().unwrap()).eligibility {
-                return Err(format!("{voter} has another state than the others"));
-            }
-        }
-        self.witness.nothing_confirmed_is_lost();
-        self.holds().map(|()| Recovered { recovered, caught_up, alive })
     }
 }

@@ -23,7 +23,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::cluster::Net;
+use super::net::Net;
 
 /// What either end's system holds of bytes that were not taken yet, and what is on the way, bytes.
 const WINDOW: usize = 64 << 10;

@@ -9,6 +9,7 @@ mod gossip;
 mod hub;
 mod life;
 mod line;
+mod net;
 mod partition;
 mod places;
 mod readers;

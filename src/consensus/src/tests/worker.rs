@@ -21,9 +21,10 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    cluster::{Net, id, memory, set},
+    cluster::{id, memory, set},
     gossip::{self, Clock},
     line::{Line, Up},
+    net::Net,
     runtime::Process,
 };
 

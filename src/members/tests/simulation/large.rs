@@ -27,7 +27,7 @@ fn cost(world: &mut World, seconds: u64) -> (f64, f64, f64) {
     (messages, (world.traffic.bytes - before.bytes) as f64 / node_seconds, micros)
 }
 
-fn thread_cpu() -> Duration {
+pub fn thread_cpu() -> Duration {
     rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime).try_into().unwrap()
 }
 

@@ -192,6 +192,11 @@ impl World {
         self.nodes[node].machine.as_ref().unwrap().revision()
     }
 
+    /// Calls whose outcome a node still waits for, all of them together.
+    pub fn calls_under_way(&self) -> usize {
+        self.nodes.iter().map(|node| node.calls.len()).sum()
+    }
+
     /// Whether all running nodes see `subject` in `state`.
     pub fn all_see(&self, subject: usize, state: State) -> bool {
         self.running().filter(|o| *o != subject).all(|o| self.view(o, subject) == Some(state))
