@@ -22,7 +22,7 @@ pub fn next(period: Duration) -> Instant {
         Duration::from_nanos(u64::try_from(time.as_nanos() % period.as_nanos()).unwrap_or_default())
     };
     match now.checked_duration_since(began) {
-        Some(since) => now + (period - within(since)),
+        Some(since) => now + period.saturating_sub(within(since)),
         // Clocks that tests command begin whenever they like.
         None => match within(began - now) {
             Duration::ZERO => now + period,
