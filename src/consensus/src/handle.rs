@@ -17,6 +17,7 @@ use ringrift_state::{Agreed, Command, Outcome, Update};
 use tokio::{sync::watch, task::JoinSet};
 
 use crate::{
+    campaign::Campaign,
     duties::Duties,
     enter::Enter,
     error::{ChangeError, ProposeError, StartError, TransferError},
@@ -148,6 +149,9 @@ impl Consensus {
         tasks.spawn(part(observe::count_progress(service.clone(), progress.clone())));
         let duties = Duties { service: service.clone(), status: status.clone(), changing: changing.clone(), timers };
         tasks.spawn(part(duties.run()));
+        if tuning.pre_vote && tuning.campaign {
+            tasks.spawn(part(Campaign { service: service.clone(), links: links.clone(), timers }.run()));
+        }
         let enter = Enter { service: service.clone(), timers, links: links.clone(), waiting };
         tasks.spawn(part(async move {
             if let Err(error) = enter.run().await {
