@@ -44,7 +44,8 @@ impl Duties {
                 let _ = timeout(PATIENCE, self.finish_change()).await;
             }
             sleep(self.timers.heartbeat).await;
-            if self.status.changed().await.is_err() {
+            // Also without news: what did not succeed is tried again.
+            if let Ok(Err(_)) = timeout(self.timers.election_max, self.status.changed()).await {
                 return;
             }
         }

@@ -17,6 +17,7 @@ use ringrift_state::{Agreed, Command, Outcome, Update};
 use tokio::{sync::watch, task::JoinSet};
 
 use crate::{
+    campaign::Campaign,
     duties::Duties,
     enter::Enter,
     error::{ChangeError, ProposeError, StartError, TransferError},
@@ -145,9 +146,12 @@ impl Consensus {
         tasks.spawn(part(
             Observer { service: service.clone(), timers, status: status_tx, waiting: waiting.clone(), clock }.run(),
         ));
-        tasks.spawn(part(observe::count_progress(service.clone(), progress.clone(), timers.heartbeat)));
+        tasks.spawn(part(observe::count_progress(service.clone(), progress.clone())));
         let duties = Duties { service: service.clone(), status: status.clone(), changing: changing.clone(), timers };
         tasks.spawn(part(duties.run()));
+        if tuning.pre_vote && tuning.campaign {
+            tasks.spawn(part(Campaign { service: service.clone(), links: links.clone(), timers }.run()));
+        }
         let enter = Enter { service: service.clone(), timers, links: links.clone(), waiting };
         tasks.spawn(part(async move {
             if let Err(error) = enter.run().await {
@@ -187,7 +191,7 @@ impl Consensus {
         propose::read_barrier(&self.inner).await
     }
 
-    /// Who leads, as this node knows it; changes wake the receiver, also those of the times in it.
+    /// Who leads, as this node knows it. Changes wake the receiver; newer times alone do not, and are there for whoever looks.
     pub fn status(&self) -> watch::Receiver<RaftStatus> {
         self.inner.status.clone()
     }

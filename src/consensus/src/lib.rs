@@ -2,6 +2,7 @@
 //!
 //! Nothing else may sit in this crate: instantiating openraft costs over a minute of build.
 
+mod campaign;
 mod duties;
 mod enter;
 mod error;

@@ -13,7 +13,7 @@ use openraft::{RaftMetrics, ServerState, async_runtime::watch::WatchReceiver};
 use ringrift_config::NodeId;
 use tokio::{
     sync::watch,
-    time::{Instant, sleep},
+    time::{Instant, sleep, sleep_until},
 };
 
 use crate::{
@@ -65,16 +65,16 @@ impl Observer {
                 read(&metrics, &self.service, (self.timers, self.clock), waiting, &mut led)
             };
             self.status.send_if_modified(|old| {
-                let new = *old != status;
+                let news = status.is_news(old);
                 *old = status;
-                new
+                news
             });
-            sleep(TOGETHER).await;
+            let next = Instant::now() + TOGETHER;
             // Also without any news: a leader that is not heard of makes none.
             tokio::select! {
                 // Tests repeat a run exactly.
                 biased;
-                changed = metrics.changed() => if changed.is_err() { break },
+                changed = metrics.changed() => if changed.is_err() { break } else { sleep_until(next).await },
                 _ = waiting.changed() => {}
                 () = sleep(self.timers.heartbeat) => {}
             }
@@ -150,14 +150,17 @@ pub(crate) fn read(
     }
 }
 
+/// How often it is seen to that Raft and the disk get on. The watchdog looks once a second, and allows many of them.
+const COUNTED_EVERY: Duration = Duration::from_secs(1);
+
 /// Counts up as long as Raft and the disk get on with their work.
-pub(crate) async fn count_progress(service: Arc<Service>, progress: Arc<AtomicU64>, every: Duration) {
+pub(crate) async fn count_progress(service: Arc<Service>, progress: Arc<AtomicU64>) {
     loop {
         // Raft's core answers in between its work, the writer behind everything that is queued.
         if service.raft.with_raft_state(|_| ()).await.is_err() || service.store.ping().await.is_err() {
             return;
         }
         progress.fetch_add(1, Ordering::Relaxed);
-        sleep(every).await;
+        sleep(COUNTED_EVERY).await;
     }
 }

@@ -12,6 +12,8 @@ pub(crate) struct Tuning {
     /// Whether a voter asks before it stands for election. Without it a voter that was cut off comes back with a higher
     /// term and brings a healthy leader down.
     pub(crate) pre_vote: bool,
+    /// Whether a voter stands at the end of the lease when its leader has died ([`crate::campaign`]).
+    pub(crate) campaign: bool,
     /// Whether a leader without a quorum falls silent now and then. Without it a leader that still reaches one of the
     /// others keeps that one from electing anybody else, and a majority that is connected stays without a leader.
     pub(crate) quorum_loss_probe: bool,
@@ -25,7 +27,14 @@ pub(crate) struct Tuning {
 
 impl Default for Tuning {
     fn default() -> Self {
-        Self { pre_vote: true, quorum_loss_probe: true, snapshot_after: 2000, keep: 1000, inline_writes: false }
+        Self {
+            pre_vote: true,
+            campaign: true,
+            quorum_loss_probe: true,
+            snapshot_after: 2000,
+            keep: 1000,
+            inline_writes: false,
+        }
     }
 }
 

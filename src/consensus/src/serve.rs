@@ -38,17 +38,30 @@ pub(crate) struct Service {
 
 /// When a leader was last heard of, and which one.
 #[derive(Default)]
-pub(crate) struct Heard(Mutex<Option<(NodeId, u64, Instant)>>);
+pub(crate) struct Heard(Mutex<Option<Last>>);
+
+/// The last that was heard of any leader.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Last {
+    pub(crate) leader: NodeId,
+    pub(crate) term: u64,
+    pub(crate) at: Instant,
+}
 
 impl Heard {
     fn note(&self, leader: &NodeId, term: u64) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((leader.clone(), term, Instant::now()));
+        let last = Last { leader: leader.clone(), term, at: Instant::now() };
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(last);
+    }
+
+    pub(crate) fn newest(&self) -> Option<Last> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// When this leader was last heard of in this term.
     pub(crate) fn last(&self, leader: &NodeId, term: u64) -> Option<Instant> {
         let heard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        heard.as_ref().filter(|(who, when, _)| who == leader && *when == term).map(|(_, _, at)| *at)
+        heard.as_ref().filter(|last| last.leader == *leader && last.term == term).map(|last| last.at)
     }
 }
 

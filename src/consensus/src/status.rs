@@ -57,3 +57,15 @@ pub struct RaftStatus {
     /// Why consensus stopped for good on this node (the disk failed), as a sentence. Only a restart helps.
     pub stopped: Option<String>,
 }
+
+impl RaftStatus {
+    /// Whether it says more than `before`, newer times aside: those come with every message of a leader.
+    pub(crate) fn is_news(&self, before: &Self) -> bool {
+        let Self { leader_last_seen, answered, quorum_acked, .. } = before;
+        // Compared as a whole, so that no field is forgotten.
+        let mut now = self.clone();
+        (now.leader_last_seen, now.quorum_acked) = (*leader_last_seen, *quorum_acked);
+        now.answered.clone_from(answered);
+        now != *before
+    }
+}

@@ -112,30 +112,34 @@ impl Agreement {
 
     /// What serves watchers, if this node is one of the replicated voters.
     pub(crate) fn hub(&self) -> Option<Hub> {
-        self.voting()?;
+        self.as_voter(|_, _| ())?;
         self.voter.load().as_ref().map(|v| v.hub.clone())
     }
 
     /// The own Raft node, if this node is one of the replicated voters.
     pub(crate) fn voting(&self) -> Option<(Consensus, RaftStatus)> {
+        self.as_voter(|consensus, status| (consensus.clone(), status.clone()))
+    }
+
+    /// What `look` sees of the own Raft node, if this node is one of the replicated voters. A status names all of them, and is not
+    /// copied for it.
+    fn as_voter<T>(&self, look: impl FnOnce(&Consensus, &RaftStatus) -> T) -> Option<T> {
         let consensus = self.consensus()?;
-        let status = consensus.status().borrow().clone();
+        let status = consensus.status();
+        let status = status.borrow();
         let taken_out = was_taken_out(&self.node, &status, &self.follower.status().borrow());
-        (status.voters.contains(&self.node) && !taken_out).then_some((consensus, status))
+        (status.voters.contains(&self.node) && !taken_out).then(|| look(&consensus, &status))
     }
 
     /// The newest agreed state that this node holds.
     pub(crate) fn agreed(&self) -> Arc<Agreed> {
-        match self.voting() {
-            Some((consensus, _)) => consensus.agreed(),
-            None => self.follower.agreed(),
-        }
+        self.as_voter(|consensus, _| consensus.agreed()).unwrap_or_else(|| self.follower.agreed())
     }
 
     /// Who leads.
     pub(crate) fn leadership(&self) -> Leadership {
-        if let Some((consensus, status)) = self.voting() {
-            return Self::of_voter(&consensus.agreed(), &status);
+        if let Some(voter) = self.as_voter(|consensus, status| Self::of_voter(&consensus.agreed(), status)) {
+            return voter;
         }
         let status = self.follower.status().borrow().clone();
         let own = self.consensus().map(|consensus| consensus.status().borrow().clone());

@@ -11,7 +11,7 @@ use ringrift_consensus::RaftStatus;
 use ringrift_members::State;
 use ringrift_state::{Agreed, Command, NewEvent, kind};
 use ringrift_systemd::Hang;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -51,8 +51,7 @@ impl Recorded {
 
 /// Runs on every node and acts on the one that leads.
 pub(crate) async fn run(shared: Shared, hang: Hang, shutdown: CancellationToken) {
-    let mut tick = interval(LOOK_EVERY);
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut tick = ringrift_tick::every(LOOK_EVERY);
     // The term whose election this node has written down.
     let mut announced = 0;
     // Since when the voters in force are not those that were written down.

@@ -5,10 +5,7 @@ use std::time::Duration;
 use ringrift_config::NodeId;
 use ringrift_link::{LinkEvent, Protocol};
 use ringrift_members::Event;
-use tokio::{
-    sync::{broadcast::error::RecvError, mpsc},
-    time::{MissedTickBehavior, interval},
-};
+use tokio::sync::{broadcast::error::RecvError, mpsc};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
@@ -107,8 +104,7 @@ pub(crate) async fn find_seeds(shared: Shared, seeds: Vec<String>, shutdown: Can
     if seeds.is_empty() {
         return;
     }
-    let mut tick = interval(SEED_EVERY);
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut tick = ringrift_tick::every(SEED_EVERY);
     loop {
         tokio::select! {
             _ = tick.tick() => {}
@@ -131,8 +127,7 @@ pub(crate) async fn find_seeds(shared: Shared, seeds: Vec<String>, shutdown: Can
 
 /// On a node that only dials out: holds a link to every voter, so that others reach it through them.
 pub(crate) async fn keep_links(shared: Shared, shutdown: CancellationToken) {
-    let mut tick = interval(KEEP_EVERY);
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut tick = ringrift_tick::every(KEEP_EVERY);
     loop {
         tokio::select! {
             _ = tick.tick() => {}

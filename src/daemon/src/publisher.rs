@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use ringrift_config::NodeId;
 use ringrift_systemd::{Hang, Notifier};
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -20,6 +20,9 @@ use crate::{
 /// How often this node looks at itself.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
+/// How often the STATUS line is made anew when neither the leadership nor the agreed state has changed.
+const SAY_EVERY: Duration = Duration::from_secs(1);
+
 /// How often load figures are given to gossip. A change of role or leader goes out at once.
 const LOAD_EVERY: Duration = Duration::from_secs(5);
 
@@ -28,10 +31,10 @@ const MAX_RELAYS: usize = 3;
 
 /// Publishes facts, notes changes of the leadership and of the agreed state, and keeps the STATUS line.
 pub(crate) async fn run(shared: Shared, notifier: Notifier, hang: Hang, shutdown: CancellationToken) {
-    let mut tick = interval(LOOK_EVERY);
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut tick = ringrift_tick::every(LOOK_EVERY);
     let mut load_at: Option<Instant> = None;
     let mut seen: Option<Seen> = None;
+    let mut said_at: Option<Instant> = None;
     let mut gpus = gpus::Notes::default();
     let mut changes = Changes::new(shared.agreement.clone());
     loop {
@@ -44,7 +47,8 @@ pub(crate) async fn run(shared: Shared, notifier: Notifier, hang: Hang, shutdown
         shared.heartbeats.publisher.beat();
         let now = Seen::of(&shared);
         let before = seen.replace(now.clone());
-        if before.as_ref() != Some(&now) {
+        let news = before.as_ref() != Some(&now);
+        if news {
             note(&shared, before.as_ref(), &now);
         }
         gpus.look(&shared);
@@ -57,7 +61,10 @@ pub(crate) async fn run(shared: Shared, notifier: Notifier, hang: Hang, shutdown
             shared.members.set_local(facts.clone());
             shared.facts.store(Arc::new(facts));
         }
-        notifier.status(status_line(&shared.picture()));
+        if news || said_at.is_none_or(|at| at.elapsed() + LOOK_EVERY / 2 >= SAY_EVERY) {
+            said_at = Some(Instant::now());
+            notifier.status(status_line(&shared.picture()));
+        }
         notifier.flush();
     }
 }

@@ -47,7 +47,7 @@ pub(crate) async fn run(args: Args, passed: Listeners) -> Result<()> {
     let stdin_ended = stdin_ended(args.stop_on_eof);
     tokio::pin!(stdin_ended);
     let mut warned_of_voters = false;
-    let mut look = tokio::time::interval(Duration::from_secs(5));
+    let mut look = ringrift_tick::every(Duration::from_secs(5));
     let failure = loop {
         tokio::select! {
             _ = hangup.recv() => {

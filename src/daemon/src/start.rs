@@ -233,7 +233,7 @@ pub(crate) async fn failed(shared: &Shared) -> String {
         if let Some(reason) = stopped {
             return format!("consensus stopped: {reason}");
         }
-        let _ = tokio::time::timeout(Duration::from_secs(1), changes.changed()).await;
+        let _ = tokio::time::timeout_at(ringrift_tick::next(Duration::from_secs(1)), changes.changed()).await;
     }
 }
 

@@ -95,6 +95,10 @@ impl Source for WatchSource {
     fn leadership(&self) -> watch::Receiver<Leadership> {
         self.leadership.clone()
     }
+
+    fn leadership_now(&self) -> Leadership {
+        leadership(&self.consensus.status().borrow())
+    }
 }
 
 /// Opens the watch stream of a node that does not vote.
@@ -165,7 +169,7 @@ impl VoterDialer {
 impl Dialer for VoterDialer {
     async fn wanted(&self) {
         while self.reads_its_own() {
-            tokio::time::sleep(LOOK_AGAIN).await;
+            tokio::time::sleep_until(ringrift_tick::next(LOOK_AGAIN)).await;
         }
     }
 

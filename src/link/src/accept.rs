@@ -30,7 +30,7 @@ impl Inner {
             // The place first, then the connection: while all are taken, newcomers wait in the kernel's queue.
             let accepted = tokio::select! {
                 () = self.shutdown.cancelled() => return,
-                () = tokio::time::sleep(ROUND) => continue,
+                () = tokio::time::sleep_until(ringrift_tick::next(ROUND)) => continue,
                 accepted = async {
                     let place = Arc::clone(&self.handshakes).acquire_owned().await;
                     (place, listener.accept().await)

@@ -9,7 +9,7 @@ use bytes::{Buf as _, BytesMut};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     sync::{mpsc, oneshot},
-    time::{MissedTickBehavior, interval_at, sleep_until},
+    time::sleep_until,
 };
 
 use crate::{
@@ -22,6 +22,10 @@ use crate::{
 const MAX_AWAITED: usize = 16;
 /// After so many ping intervals in a row without a byte from the peer it is dead.
 const DEAD_AFTER: u32 = 3;
+/// A link that nothing uses is looked after this many times less often, and so is the round trip of one whose peer is heard anyway.
+/// A node has links to all others and uses few of them at a time: pings on all were most of what an idle one did. A machine that is
+/// gone is noticed by TCP meanwhile ([`crate::wire`]), and whoever calls a process that stands still waits for no link.
+const SELDOM: u32 = 5;
 
 /// One message on the control stream: kind, and a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,6 +93,7 @@ pub(crate) async fn keep(
         awaited: VecDeque::new(),
         silent: 0,
         received: 0,
+        pinged: tokio::time::Instant::now(),
         retire: Retire::No,
     };
     let run = keeper.run(orders, received, limits);
@@ -115,9 +120,11 @@ struct Keeper<'a> {
     inbox: BytesMut,
     number: u32,
     awaited: VecDeque<Awaited>,
-    /// Intervals in a row without a byte from the peer.
+    /// Looks in a row without a byte from the peer.
     silent: u32,
     received: u64,
+    /// When the last ping was sent.
+    pinged: tokio::time::Instant,
     retire: Retire,
 }
 
@@ -150,10 +157,7 @@ impl Keeper<'_> {
         limits: &Limits,
     ) -> io::Result<()> {
         // Spread, or the pings of a thousand links go out at one moment.
-        let start = tokio::time::Instant::now() + limits.ping_interval.mul_f64(rand::random::<f64>());
-        let mut ticks = interval_at(start, limits.ping_interval);
-        // After a suspend one tick follows, not a hundred: a peer gets its time to answer.
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut look_at = tokio::time::Instant::now() + limits.ping_interval.mul_f64(rand::random::<f64>());
         let mut retire_by = tokio::time::Instant::now();
         if self.link.direction == Direction::Outbound {
             self.ping(None).await?;
@@ -164,7 +168,10 @@ impl Keeper<'_> {
                     Some(message) => self.on_message(message).await?,
                     None => return Ok(()),
                 },
-                _ = ticks.tick() => self.on_tick(received()).await?,
+                () = sleep_until(look_at) => {
+                    // From now on, not from when it was due: after a suspend a peer gets its time to answer.
+                    look_at = tokio::time::Instant::now() + self.look(received(), limits.ping_interval).await?;
+                }
                 Some(order) = orders.recv() => match order {
                     Order::Probe(probe) => self.ping(Some(probe)).await?,
                     Order::Retire => {
@@ -211,7 +218,8 @@ impl Keeper<'_> {
         Ok(())
     }
 
-    async fn on_tick(&mut self, received: u64) -> io::Result<()> {
+    /// Looks whether the peer lives; returns when to look again.
+    async fn look(&mut self, received: u64, interval: Duration) -> io::Result<Duration> {
         // Any byte is a sign of life: a ping may be stuck behind a large answer on a slow line.
         if received == self.received {
             self.silent += 1;
@@ -219,13 +227,15 @@ impl Keeper<'_> {
             self.silent = 0;
         }
         self.received = received;
+        let seldom = interval * SELDOM;
         if self.silent >= DEAD_AFTER {
             self.link.close("the peer no longer answers pings");
-        } else {
+        } else if self.silent > 0 || self.pinged.elapsed() + interval > seldom {
             // Both ends ping: each measures the round trip for itself.
             self.ping(None).await?;
         }
-        Ok(())
+        let is_used = self.link.unused_for() < interval;
+        Ok(if is_used || self.silent > 0 { interval } else { seldom })
     }
 
     async fn drain(&mut self) -> io::Result<()> {
@@ -242,6 +252,7 @@ impl Keeper<'_> {
 
     async fn ping(&mut self, probe: Option<oneshot::Sender<()>>) -> io::Result<()> {
         self.number = self.number.wrapping_add(1);
+        self.pinged = tokio::time::Instant::now();
         if self.awaited.len() == MAX_AWAITED {
             self.awaited.pop_front();
         }

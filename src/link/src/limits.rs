@@ -16,7 +16,8 @@ pub struct Limits {
     pub max_relayed: usize,
     /// TCP connect, TLS and hello together; also the time that a peer has to name what a new stream is about.
     pub handshake_timeout: Duration,
-    /// Time between pings. A link is dead after three of them without a byte from the peer.
+    /// Time between pings on a link that is in use and brings nothing else; a fifth as often while nobody uses it. A link is dead
+    /// after three such times in a row without a byte from the peer, counted from when it was last looked after.
     pub ping_interval: Duration,
     /// How long an old link may take to show that it lives when a second machine comes with the same node id.
     pub probe_timeout: Duration,

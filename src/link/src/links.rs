@@ -1,6 +1,6 @@
 use std::{
     collections::HashMap,
-    fmt,
+    fmt, io,
     net::IpAddr,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -165,6 +165,9 @@ impl Links {
         let exchange = async {
             let opening = Opening::Call { protocol, deadline: by.saturating_duration_since(Instant::now()) };
             serve::request(&mut stream, opening, &request).await?;
+            // The end goes along with the request, and the answer comes with the other end: nothing is left to say when the stream
+            // is dropped, and a call is one packet each way.
+            stream.shutdown().await?;
             Answer::read(&mut stream, limit).await
         };
         let answer = timeout_at(by, exchange).await.map_err(|_| late("its answer"))?;
@@ -174,7 +177,10 @@ impl Links {
             Ok(Answer::TooLarge(bytes)) => Err(LinkError::TooLarge { peer, bytes, limit: limit as u64 }),
             Ok(Answer::Late) => Err(late("its answer")),
             Err(FrameError::Io(error)) => {
-                let reason = link.close_reason().unwrap_or_else(|| error.to_string());
+                // Who answers ends the stream behind the answer, never before it.
+                let reset = error.kind() == io::ErrorKind::UnexpectedEof;
+                let said = || if reset { "the peer reset the stream".to_owned() } else { error.to_string() };
+                let reason = link.close_reason().unwrap_or_else(said);
                 Err(LinkError::Closed { peer, reason })
             }
             Err(error) => {

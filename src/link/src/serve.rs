@@ -85,7 +85,9 @@ impl Inner {
             Ok(Err(reason)) => Answer::Failed(shortened(reason, link.max_frame)),
             Err(_) => Answer::Late,
         };
-        respond(&mut stream, &answer).await
+        // A caller that has given up takes no answer and says so to nobody: its end of the stream came with the request.
+        let taken_by = by + self.limits.handshake_timeout;
+        timeout_at(taken_by, respond(&mut stream, &answer)).await.unwrap_or(Ok(()))
     }
 }
 

@@ -42,6 +42,26 @@ async fn a_handler_s_error_and_its_silence_reach_the_caller() {
 }
 
 #[tokio::test]
+async fn an_answer_whose_caller_has_given_up_holds_its_place_no_longer_than_the_caller_would() {
+    let book = Arc::new(Book::default());
+    let a = start("a", &book, |setup| setup.limits.handshake_timeout = Duration::from_secs(2)).await;
+    book.set("a", &[a.addr], &[]);
+    let b = listed("b", &book).await;
+    b.call("a", "hello").await.unwrap();
+    // More than a stream takes that nobody reads.
+    let deadline = Duration::from_secs(1);
+    let to = id("a");
+    let call = b.links.call(&to, Protocol::Raft, "wait and give 4194304".into(), deadline);
+    tokio::select! {
+        answer = call => panic!("it gave up by itself: {answer:?}"),
+        () = until("the call has come", || a.waiting() == 1) => {}
+    }
+    a.gate.add_permits(1);
+    until("its place is free", || a.link("b").unwrap().streams == 0).await;
+    assert_eq!(b.call("a", "still there").await.unwrap(), "Gossip still there from b");
+}
+
+#[tokio::test]
 async fn large_answers_arrive_and_too_large_ones_are_refused_without_harm() {
     let book = Arc::new(Book::default());
     let (a, b) = (listed("a", &book).await, listed("b", &book).await);

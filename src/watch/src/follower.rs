@@ -220,7 +220,7 @@ impl Driver {
         if matches!(self.activity, Activity::Reading(_)) && !self.dialer.still_wanted() {
             return Woken::Unwanted;
         }
-        let mut due = Instant::now() + ROUND;
+        let mut due = ringrift_tick::next(ROUND);
         if let Some(deadline) = self.machine.deadline() {
             due = due.min(Instant::from_std(deadline));
         }

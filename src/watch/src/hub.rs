@@ -8,7 +8,7 @@ use futures::{FutureExt, StreamExt};
 use ringrift_config::NodeId;
 use ringrift_state::{Agreed, ClusterId, Command, EntryMeta, Update, encode};
 use tokio::sync::watch;
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
@@ -110,7 +110,7 @@ impl Hub {
         let leadership = source.leadership();
         let from = (agreed.index + 1).saturating_sub(BACKLOG).max(1);
         let limits = RingLimits { frames: config.keep_entries, bytes: config.keep_bytes };
-        let report = report_frame(&agreed, &leadership.borrow());
+        let report = report_frame(&agreed, &source.leadership_now());
         let shared = Arc::new(Shared {
             ring: Mutex::new(Ring::new(from, limits)),
             report: ArcSwap::from_pointee(report),
@@ -159,8 +159,7 @@ impl Drop for Leaving<'_> {
 impl Shared {
     async fn run(&self, from: u64, mut leadership: watch::Receiver<Leadership>, stop: CancellationToken) {
         let mut updates = self.source.subscribe(from);
-        let mut heartbeat = tokio::time::interval(self.config.heartbeat);
-        heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut heartbeat = ringrift_tick::every(self.config.heartbeat);
         let mut said = None;
         let mut cluster_id = self.source.agreed().cluster_id.clone();
         loop {
@@ -178,8 +177,7 @@ impl Shared {
                     }
                 }
                 _ = heartbeat.tick() => {
-                    let now = leadership.borrow().clone();
-                    self.report(&now);
+                    self.report(&self.source.leadership_now());
                     self.drop_old_snapshot().await;
                 }
                 update = updates.next() => {
@@ -236,7 +234,7 @@ impl Shared {
 
     /// A report of this moment, as its frame.
     pub(crate) fn fresh_report(&self) -> Bytes {
-        report_frame(&self.source.agreed(), &self.source.leadership().borrow())
+        report_frame(&self.source.agreed(), &self.source.leadership_now())
     }
 
     /// Frames from the entry `wanted` on.

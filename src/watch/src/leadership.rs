@@ -32,7 +32,12 @@ pub trait Source: Send + Sync + 'static {
     /// are no longer at hand. It ends when the voter stops.
     fn subscribe(&self, from_index: u64) -> BoxStream<'static, Update>;
 
-    /// Who leads. Read at least every second; a change of term, leader or voters must wake the receiver, a newer
-    /// [`Leadership::leader_seen`] need not.
+    /// Who leads. A change of term, leader or voters must wake the receiver; a newer [`Leadership::leader_seen`] need neither wake it
+    /// nor be in it.
     fn leadership(&self) -> watch::Receiver<Leadership>;
+
+    /// Who leads at this moment, and when it was last seen. Read at least every second.
+    fn leadership_now(&self) -> Leadership {
+        self.leadership().borrow().clone()
+    }
 }

@@ -43,6 +43,26 @@ async fn a_follower_names_the_leader_and_takes_no_write() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_status_wakes_nobody_for_newer_times_and_has_them_for_whoever_looks() {
+    let cluster = Cluster::of("a b c").await;
+    cluster.named().await;
+    let leader = cluster.any_leader().await;
+    // What the election left to do is done by then.
+    sleep(Duration::from_mins(1)).await;
+    for name in cluster.names() {
+        let mut status = cluster.node(&name).status();
+        let seen = status.borrow_and_update().leader_last_seen.unwrap();
+        sleep(Duration::from_secs(10)).await;
+        assert!(!status.has_changed().unwrap(), "{name}, and {leader} leads");
+        assert!(status.borrow().leader_last_seen.unwrap() > seen + Duration::from_secs(9), "{name}");
+    }
+    let mut status = cluster.node(&leader).status();
+    status.borrow_and_update();
+    cluster.write(1).await;
+    until("a write is news", || status.has_changed().unwrap().then_some(())).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn another_voter_takes_over_when_the_leader_dies_and_nothing_is_lost() {
     let mut cluster = Cluster::of("a b c").await;
     let first = cluster.any_leader().await;

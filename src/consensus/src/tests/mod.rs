@@ -1,5 +1,6 @@
 //! Whole clusters, in one process and in simulated time.
 
+mod campaign;
 mod cluster;
 mod disk;
 mod elections;

@@ -17,7 +17,7 @@ use tokio::{
 };
 
 use super::{
-    cluster::set,
+    cluster::{id, set},
     gossip::{self, Member},
     line::Up,
     places::Places,
@@ -53,6 +53,8 @@ pub(crate) struct Voter {
 pub(crate) struct Faults {
     /// Requests and answers from the first to the second are lost.
     pub(crate) cut: BTreeSet<(NodeId, NodeId)>,
+    /// The first is refused by the second's machine, at once.
+    pub(crate) refused: BTreeSet<(NodeId, NodeId)>,
     /// This node's requests are lost, and its answers are not.
     pub(crate) unheard: Option<NodeId>,
     /// So many of 100 messages are lost.
@@ -68,7 +70,15 @@ impl Net {
     /// One on which nothing goes wrong yet; what will follows from the seed.
     pub(crate) fn seeded(seed: u64) -> Self {
         let rng = StdRng::seed_from_u64(seed);
-        let faults = Faults { cut: BTreeSet::new(), unheard: None, lost: 0, doubled: 0, delay: Duration::ZERO, rng };
+        let faults = Faults {
+            cut: BTreeSet::new(),
+            refused: BTreeSet::new(),
+            unheard: None,
+            lost: 0,
+            doubled: 0,
+            delay: Duration::ZERO,
+            rng,
+        };
         Self {
             nodes: Mutex::default(),
             faults: Mutex::new(faults),
@@ -161,8 +171,16 @@ impl Net {
         self.changed.notify_waiters();
     }
 
+    /// Has the second refuse what the first asks, as if nothing ran there.
+    pub(crate) fn refuse(&self, from: &str, to: &str) {
+        self.faults(|faults| faults.refused.insert((id(from), id(to))));
+    }
+
     pub(crate) fn heal(&self) {
-        self.faults(|faults| faults.cut.clear());
+        self.faults(|faults| {
+            faults.cut.clear();
+            faults.refused.clear();
+        });
         self.changed.notify_waiters();
     }
 
@@ -209,6 +227,9 @@ pub(crate) struct Wire {
 impl Transport for Wire {
     async fn call(&self, to: &NodeId, request: Bytes, deadline: Duration) -> Result<Bytes, TransportError> {
         let give_up = Instant::now() + deadline;
+        if self.net.faults(|faults| faults.refused.contains(&(self.node.clone(), to.clone()))) {
+            return Err(TransportError::Unreachable("connection refused".into()));
+        }
         let again = self.net.faults(|faults| {
             let doubled = faults.doubled > 0 && faults.rng.random_range(0..100) < faults.doubled;
             doubled.then(|| AGAIN.mul_f64(faults.rng.random()))

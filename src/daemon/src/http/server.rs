@@ -79,7 +79,7 @@ pub(crate) async fn run(
         };
         let accepted = tokio::select! {
             () = shutdown.cancelled() => Ok(None),
-            () = tokio::time::sleep(ROUND) => continue,
+            () = tokio::time::sleep_until(ringrift_tick::next(ROUND)) => continue,
             accepted = accepted => accepted,
         };
         let permit = match accepted {

@@ -12,7 +12,6 @@ use ringrift_health::{Admission, Thresholds, Verdict};
 use ringrift_job::{Kind, RunId};
 use ringrift_jobs::{Action, Found, Picture, ReconcileSettings, Reconciler, RunState, Runner, RunnerError, WantedRun};
 use ringrift_state::Job;
-use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -35,8 +34,7 @@ const CHECK_EVERY: Duration = Duration::from_secs(30);
 pub(crate) async fn run(shared: Shared, jobs: Jobs, watched: Watched, shutdown: CancellationToken) {
     let mut keeper = Keeper::new(&shared, jobs);
     let mut agreed = shared.changes();
-    let mut tick = interval(LOOK_EVERY);
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut tick = ringrift_tick::every(LOOK_EVERY);
     loop {
         watched.hang.point(watched.name).await;
         watched.heartbeat.beat();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ringrift_state::{Command, NewEvent, kind};
 use ringrift_systemd::Hang;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
@@ -23,8 +23,7 @@ const NOT_BEFORE: Duration = Duration::from_millis(50);
 
 /// Runs on every node and acts on the one that leads.
 pub(crate) async fn lead(shared: Shared, hang: Hang, shutdown: CancellationToken) {
-    let mut tick = interval(DECIDE_EVERY);
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut tick = ringrift_tick::every(DECIDE_EVERY);
     let mut changes = shared.changes();
     let mut last = Instant::now();
     loop {

@@ -17,10 +17,7 @@ use arc_swap::ArcSwap;
 use ringrift_config::{Capability, Settings};
 use ringrift_exchange::{Engine, EngineConfig, ExchangeEvent};
 use ringrift_store::{Store, StoreConfig, StoreEvent};
-use tokio::{
-    sync::{Notify, broadcast::error::RecvError},
-    time::{MissedTickBehavior, interval},
-};
+use tokio::sync::{Notify, broadcast::error::RecvError};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -91,8 +88,7 @@ pub(crate) async fn run(shared: Shared, models: Models, watched: Watched, shutdo
     let mut files = models.store.events();
     let mut exchange = models.engine.events();
     let mut changes = shared.changes();
-    let mut tick = interval(LOOK_EVERY);
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut tick = ringrift_tick::every(LOOK_EVERY);
     let mut keeper = Keeper::new(models.store.clone(), watches(&shared));
     let mut told = Told::default();
     loop {

@@ -59,7 +59,7 @@ impl AddressBook for Book {
 
 /// Answers what tests ask: see `call`.
 pub(crate) struct Answers {
-    /// A request "wait" is answered once the test adds a permit.
+    /// A request "wait", or "wait and give " and a size, is answered once the test adds a permit.
     pub(crate) gate: Arc<Semaphore>,
     /// Such requests that have come.
     pub(crate) waiting: Arc<AtomicU64>,
@@ -69,7 +69,12 @@ pub(crate) struct Answers {
 impl Handler for Answers {
     async fn call(&self, from: &Peer, protocol: Protocol, request: Bytes) -> Result<Bytes, String> {
         let text = String::from_utf8_lossy(&request);
-        if let Some(size) = text.strip_prefix("give ") {
+        let later = text.strip_prefix("wait and ");
+        if later.is_some() {
+            self.waiting.fetch_add(1, Ordering::SeqCst);
+            self.gate.acquire().await.unwrap().forget();
+        }
+        if let Some(size) = later.unwrap_or(&text).strip_prefix("give ") {
             return Ok(vec![7; size.parse().unwrap()].into());
         }
         match text.as_ref() {
