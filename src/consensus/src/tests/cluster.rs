@@ -246,6 +246,14 @@ impl Cluster {
     }
 }
 
+/// A night has thousands of clusters: voters hold the network, which holds them.
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        self.net.forget_all();
+        self.disks.values().for_each(|dir| Disk::unmount(dir.path()));
+    }
+}
+
 /// A command that leaves its number in the state.
 pub(crate) fn command(n: u64) -> Command {
     Command::SetEligibility {

@@ -55,7 +55,7 @@ fn each(count: u32, of: impl Fn(u64) -> (usize, Also)) {
         alive = alive.max(story.alive);
         simulated += story.lasted;
     }
-    let spent = processor_time() - before;
+    let spent = processor_time().saturating_sub(before);
     println!(
         "{lived} lives of {simulated:.0?} in {spent:.1?} of processor time, {confirmed} writes confirmed, recovered within {slowest:.1?}, \
          all caught up within {caught_up:.1?}, all alive within {alive:.1?}"
@@ -92,11 +92,13 @@ fn nor_when_the_voters_are_changed_all_the_time() {
     lives(5..=9, Also { changed: true, ..Also::default() });
 }
 
+/// One life: it takes seven seconds of a processor.
 #[test]
 fn whole_clusters_whose_nodes_move_end_with_everybody_alive_to_everybody() {
-    each(3, whole);
+    each(1, whole);
 }
 
+/// The largest: sixteen seconds.
 #[test]
 fn so_does_one_of_50_nodes() {
     each(1, |_| (7, Also { workers: 43, members: true, ..Also::default() }));

@@ -38,7 +38,7 @@ pub(crate) struct Card {
     pub(crate) place: Place,
 }
 
-/// A node's view of the others while it runs.
+/// A node that runs, and its view of the others.
 #[derive(Clone)]
 pub(crate) struct Member {
     pub(crate) members: Members<Card>,
@@ -136,7 +136,7 @@ pub(crate) fn start(net: &Arc<Net>, node: &NodeId, process: &Process, dice: &mut
 }
 
 impl Member {
-    /// It is gone. `told`: its system says so to whoever has a link.
+    /// Its process is gone.
     pub(crate) fn end(&self) {
         self.work.abort();
     }

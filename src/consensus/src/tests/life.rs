@@ -84,7 +84,7 @@ pub(crate) struct Story {
 
 /// How long it took after the last fault, each from then on: see [`Story`].
 struct Recovered {
-    recovered: Duration,
+    written: Duration,
     caught_up: Duration,
     alive: Duration,
 }
@@ -98,10 +98,10 @@ pub(crate) fn live(seed: u64, voters: usize, also: Also) -> Result<Story, String
         let lived = life.live().await;
         let told = std::mem::take(&mut life.told);
         match lived {
-            Ok(Recovered { recovered, caught_up, alive }) => Ok(Story {
+            Ok(Recovered { written, caught_up, alive }) => Ok(Story {
                 told,
                 confirmed: life.witness.confirmations(),
-                recovered,
+                recovered: written,
                 caught_up,
                 alive,
                 followed: life.witness.followed()?,

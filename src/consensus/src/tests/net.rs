@@ -114,6 +114,13 @@ impl Net {
         self.members.lock().unwrap().iter().map(|(node, member)| (node.clone(), member.clone())).collect()
     }
 
+    /// Lets go of everybody.
+    pub(crate) fn forget_all(&self) {
+        let voters = std::mem::take(&mut *self.nodes.lock().unwrap());
+        let members = std::mem::take(&mut *self.members.lock().unwrap());
+        drop((voters, members));
+    }
+
     /// A node is up.
     pub(crate) fn joined(&self, node: &NodeId, member: Member) {
         self.places(|places| places.dark.remove(node));

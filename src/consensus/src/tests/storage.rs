@@ -59,6 +59,12 @@ impl Disk {
         disk
     }
 
+    /// Forgets the disk at this directory, if there is one.
+    pub(crate) fn unmount(dir: &Path) {
+        // A runtime that ends with its thread may drop a cluster after this.
+        let _ = MOUNTED.try_with(|mounted| mounted.borrow_mut().remove(dir));
+    }
+
     /// How long a commit takes at most.
     pub(crate) fn lag(&self) -> Duration {
         self.platter().lag

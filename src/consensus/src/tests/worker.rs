@@ -112,14 +112,14 @@ pub(crate) struct Worker {
     pub(crate) running: Option<Running>,
 }
 
-/// What became of a worker's disk when it had no power.
+/// What became of a worker's copy of the state when it had no power.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Copy {
+pub(crate) enum CopyOnDisk {
     /// All that was written is there.
     Whole,
     /// So is what a write that was under way left beside it.
     WithARest,
-    /// Some of its bytes are others.
+    /// One of its bytes is another.
     Damaged,
     Lost,
 }
@@ -172,15 +172,15 @@ impl Worker {
     }
 
     /// Ends it with its machine.
-    pub(crate) async fn lose_power(&mut self, net: &Net, copy: Copy) {
+    pub(crate) async fn lose_power(&mut self, net: &Net, copy: CopyOnDisk) {
         net.ended(&id(&self.name), false);
         self.end(Up::end_without_power).await;
         let path = self.path();
         match copy {
-            Copy::Whole => {}
-            Copy::WithARest => fs::write(self.dir.path().join(".agreed.cache.new"), b"half a co").unwrap(),
-            Copy::Lost => drop(fs::remove_file(path)),
-            Copy::Damaged => {
+            CopyOnDisk::Whole => {}
+            CopyOnDisk::WithARest => fs::write(self.dir.path().join(".agreed.cache.new"), b"half a co").unwrap(),
+            CopyOnDisk::Lost => drop(fs::remove_file(path)),
+            CopyOnDisk::Damaged => {
                 if let Ok(mut bytes) = fs::read(&path) {
                     let at = self.dice.random_range(0..bytes.len());
                     bytes[at] ^= 0x55;

@@ -109,7 +109,7 @@ fn life(seed: u64) -> Duration {
         assert!(same, "SIMULATION_SEED={seed} repeats this: facts differ");
     }
     assert!(world.calls_under_way() < 100 * size, "SIMULATION_SEED={seed} repeats this: calls pile up");
-    world.now - began
+    world.now.saturating_sub(began)
 }
 
 #[test]
@@ -120,8 +120,8 @@ fn everything_ends_in_the_same_whatever_happens() {
     }
     let before = thread_cpu();
     // Short ones are easier to type.
-    let lives = seeds(600).map(|_| life(rand::random::<u32>().into()));
+    let lives = seeds(450).map(|_| life(rand::random::<u32>().into()));
     let simulated: Duration = lives.sum();
-    let spent = thread_cpu() - before;
+    let spent = thread_cpu().saturating_sub(before);
     println!("lives of {:.1} hours in {spent:.1?} of processor time", simulated.as_secs_f64() / 3600.0);
 }

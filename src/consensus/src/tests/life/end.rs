@@ -67,7 +67,7 @@ impl Life {
         }
         self.witness.nothing_confirmed_is_lost();
         self.nothing_is_left_behind().await?;
-        self.holds().map(|()| Recovered { recovered, caught_up, alive })
+        self.holds().map(|()| Recovered { written: recovered, caught_up, alive })
     }
 
     /// What streams, calls and runs of the past needed has ended.

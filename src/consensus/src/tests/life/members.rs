@@ -8,7 +8,7 @@ use ringrift_members::State;
 use tokio::time::{Instant, sleep};
 
 use super::Life;
-use crate::tests::{cluster::id, worker::Copy};
+use crate::tests::{cluster::id, places::Places, worker::CopyOnDisk};
 
 /// When the last fault is over everybody sees everybody alive within this.
 const ALIVE: Duration = Duration::from_secs(40);
@@ -40,7 +40,7 @@ impl Life {
                 if power {
                     self.workers[worker].kill(&self.cluster.net).await;
                 } else {
-                    self.workers[worker].lose_power(&self.cluster.net, Copy::Whole).await;
+                    self.workers[worker].lose_power(&self.cluster.net, CopyOnDisk::Whole).await;
                 }
             }
             self.start_worker(worker)?;
@@ -53,7 +53,7 @@ impl Life {
 
     pub(super) fn hosts_file_is_corrected(&mut self) {
         self.tell("the hosts file is corrected");
-        self.cluster.net.places(|places| places.correct());
+        self.cluster.net.places(Places::correct);
     }
 
     pub(super) fn clock_jumps(&mut self) {

@@ -6,7 +6,7 @@ use rand::{RngExt, seq::IndexedRandom};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::{Event, Life};
-use crate::tests::{cluster::id, worker::Copy};
+use crate::tests::{cluster::id, worker::CopyOnDisk};
 
 /// When the last fault is over each worker holds what is written then within this: a voter that gave no answer costs it up to 10 s, and
 /// between two attempts it waits for up to 5 s.
@@ -31,10 +31,12 @@ impl Life {
         }
         match event {
             Event::WorkerPower => {
-                let copy = *[Copy::Whole, Copy::WithARest, Copy::Damaged, Copy::Lost].choose(&mut self.rng).unwrap();
+                let copy = *[CopyOnDisk::Whole, CopyOnDisk::WithARest, CopyOnDisk::Damaged, CopyOnDisk::Lost]
+                    .choose(&mut self.rng)
+                    .unwrap();
                 self.tell(format!("{name} has no power, its copy is {copy:?}"));
                 self.witness.worker_ends(&name, false);
-                if matches!(copy, Copy::Damaged | Copy::Lost) {
+                if matches!(copy, CopyOnDisk::Damaged | CopyOnDisk::Lost) {
                     self.witness.worker_forgot(&name);
                 }
                 self.workers[one].lose_power(&self.cluster.net, copy).await;
