@@ -4,19 +4,28 @@
 //! and send it to sleep again, which costs more than the look: most of what an idle daemon uses. On a common beat the process wakes as
 //! often as its most frequent loop.
 
-use std::{sync::LazyLock, time::Duration};
+use std::{cell::Cell, sync::LazyLock, time::Duration};
 
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
 /// Where the beat begins: any moment serves, as long as it is one for the whole process.
 static BEGAN: LazyLock<Instant> = LazyLock::new(Instant::now);
 
+thread_local! {
+    static BEGAN_HERE: Cell<Option<Instant>> = const { Cell::new(None) };
+}
+
+/// Has the beat of this thread begin now. A simulation that is to happen again exactly begins its time anew, and its beat with it.
+pub fn begin_here() {
+    BEGAN_HERE.set(Some(Instant::now()));
+}
+
 /// The next beat of this period, at most one period from now.
 ///
 /// # Panics
 /// If the period is shorter than a nanosecond.
 pub fn next(period: Duration) -> Instant {
-    let (now, began) = (Instant::now(), *BEGAN);
+    let (now, began) = (Instant::now(), BEGAN_HERE.get().unwrap_or_else(|| *BEGAN));
     let within = |time: Duration| {
         // The remainder of a period is shorter than it, and no period is longer than centuries.
         Duration::from_nanos(u64::try_from(time.as_nanos() % period.as_nanos()).unwrap_or_default())

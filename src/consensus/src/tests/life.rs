@@ -94,6 +94,7 @@ pub(crate) fn live(seed: u64, voters: usize, also: Also) -> Result<Story, String
     let tokio = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
     runtime::seed(seed);
     tokio.block_on(async {
+        ringrift_tick::begin_here();
         let mut life = Life::begin(seed, voters, also).await;
         let lived = life.live().await;
         let told = std::mem::take(&mut life.told);
