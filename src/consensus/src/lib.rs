@@ -23,6 +23,7 @@ mod recover;
 mod runtime;
 mod serve;
 mod settings;
+mod source;
 mod status;
 mod store;
 #[cfg(test)]
@@ -36,5 +37,6 @@ pub use error::{ChangeError, ProposeError, RecoverError, StartError, TransferErr
 pub use handle::{Committed, Consensus};
 pub use recover::{RecoverReport, recover};
 pub use settings::{ConsensusConfig, Timers};
+pub use source::WatchSource;
 pub use status::{RaftStatus, Role};
 pub use transport::{Transport, TransportError};

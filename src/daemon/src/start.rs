@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use ringrift_config::{Flags, Host, NodeId, Settings, Token};
-use ringrift_consensus::{Consensus, ConsensusConfig, Timers};
+use ringrift_consensus::{Consensus, ConsensusConfig, Timers, WatchSource};
 use ringrift_health::Sampler;
 use ringrift_link::{Identity, Limits as LinkLimits, LinkConfig, Links};
 use ringrift_members::{Members, MembersConfig, Timing};
@@ -38,7 +38,7 @@ use crate::{
     node::{Parts, Shared},
     peers::{self, IdTaken},
     publisher, supervised,
-    wire::{GossipOverLinks, RaftOverLinks, VoterDialer, WatchSource},
+    wire::{GossipOverLinks, RaftOverLinks, VoterDialer},
 };
 
 /// A node that runs.
@@ -288,8 +288,9 @@ pub(crate) async fn begin_to_vote(shared: &Shared) {
 fn take_part(agreement: &Arc<Agreement>, consensus: Consensus, supervisor: &Supervisor, stop: &CancellationToken) {
     let watched = consensus.clone();
     supervisor.register_counter(supervised::CONSENSUS, supervised::LIMIT, move || watched.progress(), stop.clone());
-    let source = Arc::new(WatchSource::new(consensus.clone()));
-    let hub = Hub::start(HubConfig::new(agreement.node().clone()), source, stop.clone());
+    let (source, translation) = WatchSource::prepare(consensus.clone());
+    tokio::spawn(translation);
+    let hub = Hub::start(HubConfig::new(agreement.node().clone()), Arc::new(source), stop.clone());
     agreement.set_consensus(consensus, hub);
 }
 

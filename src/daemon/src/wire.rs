@@ -8,15 +8,12 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::stream::BoxStream;
 use rand::seq::SliceRandom as _;
 use ringrift_config::NodeId;
-use ringrift_consensus::{Consensus, RaftStatus, TransportError};
+use ringrift_consensus::TransportError;
 use ringrift_link::{LinkError, Links, Protocol};
 use ringrift_members::{Members, State};
-use ringrift_state::{Agreed, Update};
-use ringrift_watch::{BoxedStream, Dialer, Leadership, Source};
-use tokio::sync::watch;
+use ringrift_watch::{BoxedStream, Dialer};
 
 use crate::{
     agreement::{Agreement, LEADER_FORGOTTEN},
@@ -43,61 +40,6 @@ impl ringrift_consensus::Transport for RaftOverLinks {
             LinkError::Timeout { .. } => TransportError::Timeout,
             other => TransportError::Unreachable(other.to_string()),
         })
-    }
-}
-
-/// A voter's log, for the hub that its watchers read from.
-pub(crate) struct WatchSource {
-    consensus: Consensus,
-    leadership: watch::Receiver<Leadership>,
-}
-
-impl WatchSource {
-    /// Starts translating the voter's status; the translation ends with the voter or with the last reader.
-    pub(crate) fn new(consensus: Consensus) -> Self {
-        let mut status = consensus.status();
-        let (sender, leadership) = watch::channel(leadership(&status.borrow()));
-        tokio::spawn(async move {
-            while status.changed().await.is_ok() {
-                let now = leadership_of(&mut status);
-                if sender.send(now).is_err() {
-                    return;
-                }
-            }
-        });
-        Self { consensus, leadership }
-    }
-}
-
-fn leadership_of(status: &mut watch::Receiver<RaftStatus>) -> Leadership {
-    leadership(&status.borrow_and_update())
-}
-
-fn leadership(status: &RaftStatus) -> Leadership {
-    Leadership {
-        term: status.term,
-        leader: status.leader.clone(),
-        voters: status.voters.clone(),
-        committed: status.committed,
-        leader_seen: status.leader_last_seen,
-    }
-}
-
-impl Source for WatchSource {
-    fn agreed(&self) -> Arc<Agreed> {
-        self.consensus.agreed()
-    }
-
-    fn subscribe(&self, from_index: u64) -> BoxStream<'static, Update> {
-        self.consensus.subscribe(from_index)
-    }
-
-    fn leadership(&self) -> watch::Receiver<Leadership> {
-        self.leadership.clone()
-    }
-
-    fn leadership_now(&self) -> Leadership {
-        leadership(&self.consensus.status().borrow())
     }
 }
 

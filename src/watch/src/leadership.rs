@@ -37,7 +37,5 @@ pub trait Source: Send + Sync + 'static {
     fn leadership(&self) -> watch::Receiver<Leadership>;
 
     /// Who leads at this moment, and when it was last seen. Read at least every second.
-    fn leadership_now(&self) -> Leadership {
-        self.leadership().borrow().clone()
-    }
+    fn leadership_now(&self) -> Leadership;
 }

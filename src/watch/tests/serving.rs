@@ -273,6 +273,10 @@ impl Source for Forgetful {
     fn leadership(&self) -> watch::Receiver<Leadership> {
         LogSource(Arc::clone(&self.0)).leadership()
     }
+
+    fn leadership_now(&self) -> Leadership {
+        LogSource(Arc::clone(&self.0)).leadership_now()
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -142,6 +142,10 @@ impl Source for LogSource {
     fn leadership(&self) -> watch::Receiver<Leadership> {
         self.0.leadership.subscribe()
     }
+
+    fn leadership_now(&self) -> Leadership {
+        self.0.leadership.borrow().clone()
+    }
 }
 
 /// How a watcher's stream ended on the voter's side.
