@@ -75,21 +75,25 @@ def perform(plays: list[Play], options: argparse.Namespace) -> int:
             print(f"scenario {each.name()} ({backend})", flush=True)
             run_it = partial(play, each.scenario, each.name(), backends[backend], packages)
             outcome = run_it(work / each.name(), options.logs, options.verbose)
-            if outcome.kernel_faulted:
-                # Nothing that is tested here can do that; an emulated processor that trips over its kernel's own patches can.
-                print(f"  the kernel of {', '.join(outcome.kernel_faulted)} stopped at a fault of its own: once more", flush=True)
-                outcome = run_it(work / f"{each.name()}-again", options.logs, options.verbose)
-            elif outcome.error is not None and options.retry is not None:
+            if (reason := reason_for_another(outcome, options.retry)) is not None:
                 tell(outcome)
-                print("  once more", flush=True)
-                outcome = run_it(work / f"{each.name()}-again", options.logs, options.verbose)
-                if outcome.error is None:
+                print(f"  once more: {reason}", flush=True)
+                first, outcome = outcome, run_it(work / f"{each.name()}-again", options.logs, options.verbose)
+                if outcome.error is None and not first.kernel_faulted:
                     with options.retry.open("a") as unsteady:
                         unsteady.write(f"scenario {outcome.name}\n")
             outcomes.append(outcome)
             tell(outcome)
     report(outcomes, options.results)
     return 0 if all(outcome.error is None for outcome in outcomes) else 1
+
+
+def reason_for_another(outcome: Outcome, retry: Path | None) -> str | None:
+    """Why a scenario is played a second time; `None` where its outcome stands."""
+    if outcome.kernel_faulted:
+        # Nothing that is tested here can do that; an emulated processor that trips over its kernel's own patches can.
+        return f"the kernel of {', '.join(outcome.kernel_faulted)} stopped at a fault of its own"
+    return "it failed" if outcome.error is not None and retry is not None else None
 
 
 def tell(outcome: Outcome) -> None:
