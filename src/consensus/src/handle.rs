@@ -137,7 +137,9 @@ impl Consensus {
         });
         let waiting = Arc::new(watch::Sender::new(Some("starting".to_owned())));
         let clock = Clock::new();
-        let first = observe::read(&raft.metrics().borrow_watched(), &service, (timers, clock), None, &mut None);
+        // Nobody may take it for a voter that takes part before it has found out whether it does.
+        let first = waiting.borrow().clone();
+        let first = observe::read(&raft.metrics().borrow_watched(), &service, (timers, clock), first, &mut None);
         let (status_tx, status) = watch::channel(first);
         let changing = Arc::new(tokio::sync::Mutex::new(()));
         let progress = Arc::new(AtomicU64::new(0));

@@ -5,6 +5,7 @@
 
 use std::{
     env,
+    panic::{self, AssertUnwindSafe},
     time::{Duration, Instant},
 };
 
@@ -30,7 +31,7 @@ fn lives(voters: std::ops::RangeInclusive<usize>, also: Also) {
 fn each(count: u32, of: impl Fn(u64) -> (usize, Also)) {
     let one = |seed: u64| {
         let (voters, also) = of(seed);
-        let story = live(seed, voters, also);
+        let story = with_its_seed(seed, || live(seed, voters, also));
         story.unwrap_or_else(|error| {
             panic!("SIMULATION_SEED={seed} repeats this with {voters} voters and {} workers: {error}", also.workers)
         })
@@ -60,6 +61,14 @@ fn each(count: u32, of: impl Fn(u64) -> (usize, Also)) {
         "{lived} lives of {simulated:.0?} in {spent:.1?} of processor time, {confirmed} writes confirmed, recovered within {slowest:.1?}, \
          all caught up within {caught_up:.1?}, all alive within {alive:.1?}"
     );
+}
+
+/// A life that panics fails the test by itself, and what repeats it must be known then as well.
+fn with_its_seed<T>(seed: u64, live: impl FnOnce() -> T) -> T {
+    panic::catch_unwind(AssertUnwindSafe(live)).unwrap_or_else(|cause| {
+        eprintln!("SIMULATION_SEED={seed} repeats this");
+        panic::resume_unwind(cause)
+    })
 }
 
 /// What this thread has used, and almost all is done on it.

@@ -154,6 +154,19 @@ async fn a_voter_without_its_disk_does_not_vote_away_what_it_helped_to_agree_on(
     cluster.applied("a b c", agreed.index).await;
 }
 
+/// Whoever takes down the next voter looks at this one first.
+#[tokio::test(start_paused = true)]
+async fn a_voter_that_has_just_started_is_not_taken_for_one_that_takes_part() {
+    let mut cluster = Cluster::of("a b c").await;
+    cluster.any_leader().await;
+    cluster.named().await;
+    until("b takes part", || cluster.status("b").waiting.is_none().then_some(())).await;
+    cluster.crash("b").await;
+    cluster.start("b", "a b c").await.unwrap();
+    assert!(cluster.status("b").waiting.is_some());
+    until("b takes part again", || cluster.status("b").waiting.is_none().then_some(())).await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_request_in_another_nodes_name_is_refused() {
     let cluster = Cluster::of("a b c").await;
