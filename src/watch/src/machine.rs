@@ -287,8 +287,16 @@ impl Machine {
             return Err(format!("{voter}: {gap}"));
         }
         self.status.applied = self.agreed.index;
-        self.status.term = self.status.term.max(entry.meta.term);
+        self.hears_of(entry.meta.term);
         Ok(())
+    }
+
+    /// What was agreed shows that somebody led in this term. Who it was the next report says; it was not the leader of an older one.
+    fn hears_of(&mut self, term: u64) {
+        if term > self.status.term {
+            self.status.term = term;
+            self.status.leader = None;
+        }
     }
 
     fn snapshot(&mut self, mut snapshot: Agreed) -> Result<(), String> {
@@ -313,7 +321,7 @@ impl Machine {
             following.recovered = false;
         }
         self.anew = false;
-        self.status.term = self.status.term.max(snapshot.term);
+        self.hears_of(snapshot.term);
         self.status.applied = snapshot.index;
         self.agreed = Arc::new(snapshot);
         Ok(())

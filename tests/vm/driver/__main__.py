@@ -36,7 +36,12 @@ def main() -> int:
         print("\n".join(path.stem for path in all_scenarios()))
         return 0
     chosen = [scenario(name) for name in options.scenario] or [path for path in all_scenarios() if not is_on_demand(path)]
+    if options.backend is not None:
+        chosen = [path for path in chosen if read_backend(path) == options.backend]
     plays = [Play(path, suite) for path in chosen for suite in options.suite or tree.read_suites(path)]
+    if not plays:
+        report([], options.results)
+        return 0
     if sandbox.outside():
         missing = installation.missing_programs(options.binaries)
         if missing and any(play.needs_program() for play in plays):
@@ -102,7 +107,8 @@ def tell(outcome: Outcome) -> None:
 
 
 def report(outcomes: list[Outcome], results: Path | None) -> None:
-    print("scenarios:")
+    if outcomes:
+        print("scenarios:")
     for outcome in outcomes:
         verdict = "ok    " if outcome.error is None else "FAILED"
         print(f"  {verdict} {outcome.name}: {len(outcome.claims)} claims, {outcome.seconds:.1f} s")
@@ -117,6 +123,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("scenario", nargs="*", help="the name of a file in tests/vm, without .py; when left out all but those on demand")
     suites = list(tree.SUITES)
     parser.add_argument("--suite", action="append", choices=suites, help="run on this one, whatever the scenarios say; may be repeated")
+    parser.add_argument("--backend", choices=[NSPAWN, QEMU], help="leave out those that run on other machines")
     parser.add_argument("--list", action="store_true", help="print the names of the scenarios")
     parser.add_argument("--binaries", type=Path, default=target / "debug", help="the folder of the built programs")
     parser.add_argument("--cache", type=Path, default=target / "vm", help="where the base tree is kept")

@@ -13,7 +13,7 @@ use ringrift_state::{EntryMeta, Update, encode};
 
 use self::workers::Workers;
 use super::cluster::{Cluster, number};
-use crate::{Committed, RaftStatus, Role};
+use crate::{Committed, Consensus, RaftStatus, Role};
 
 /// What somebody has applied at an index.
 #[derive(PartialEq)]
@@ -31,10 +31,17 @@ struct Seen {
     /// Numbers that were confirmed, with their terms and indexes.
     confirmed: BTreeMap<u64, (u64, u64)>,
     leaders: BTreeMap<u64, String>,
-    /// The newest term of each voter, which its disk keeps.
+    /// The newest term that each voter has told of, which its disk keeps.
     terms: BTreeMap<String, u64>,
+    /// The newest run of each voter.
+    voters: BTreeMap<String, Consensus>,
     workers: Workers,
     broken: Option<String>,
+}
+
+/// The term in which a voter is. It tells of it a moment later.
+fn term(voter: &Consensus) -> u64 {
+    voter.inner.service.store.mirror().vote.as_ref().map_or(0, |vote| vote.leader_id.term)
 }
 
 impl Seen {
@@ -107,8 +114,12 @@ impl Witness {
     /// Looks at a voter until it ends.
     pub(crate) fn watch(&self, cluster: &Cluster, name: &str) {
         let node = cluster.node(name);
-        let promised = node.inner.service.store.mirror().vote.as_ref().map_or(0, |vote| vote.leader_id.term);
-        let known = self.0.lock().unwrap().terms.get(name).copied().unwrap_or_default();
+        let promised = term(&node);
+        let known = {
+            let mut seen = self.0.lock().unwrap();
+            seen.voters.insert(name.to_owned(), node.clone());
+            seen.terms.get(name).copied().unwrap_or_default()
+        };
         if promised < known {
             self.0
                 .lock()

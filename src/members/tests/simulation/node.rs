@@ -67,7 +67,7 @@ pub struct Node {
     pub group: u32,
 }
 
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug)]
 pub enum Item {
     Wake,
     Request { from: usize, run: u64, call: u64, payload: Bytes },

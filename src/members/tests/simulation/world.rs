@@ -2,7 +2,7 @@
 
 use std::{
     cmp::Reverse,
-    collections::{BTreeMap, BTreeSet, BinaryHeap},
+    collections::{BTreeSet, BinaryHeap, HashMap},
     time::Duration,
 };
 
@@ -29,8 +29,11 @@ pub struct Traffic {
     pub longest: usize,
 }
 
-/// When, which one of those at the same time, at which node, in which of its runs, what.
-type Due = (Duration, u64, usize, u64, Item);
+/// When, which one of those at the same time, and where in [`World::items`] it says what.
+type Due = (Duration, u64, usize);
+
+/// At which node, in which of its runs, what.
+type Planned = (usize, u64, Item);
 
 pub struct World {
     pub now: Duration,
@@ -40,8 +43,12 @@ pub struct World {
     pub traffic: Traffic,
     pub rng: SmallRng,
     queue: BinaryHeap<Reverse<Due>>,
+    /// What is due, apart from when: the queue moves what it holds all the time.
+    items: Vec<Option<Planned>>,
+    free: Vec<usize>,
     sequence: u64,
-    index: BTreeMap<NodeId, usize>,
+    /// Who calls itself so; more than one where a test wants it.
+    named: HashMap<NodeId, Vec<usize>>,
     pub timing: Timing,
     /// Nodes start without knowing each other.
     pub hosts_file_names_nobody: bool,
@@ -53,7 +60,7 @@ impl World {
     /// Nodes that do not run yet.
     pub fn new(size: usize, seed: u64, network: Network) -> Self {
         let nodes: Vec<Node> = (0..size).map(|i| Node::named(&format!("node-{i:03}"))).collect();
-        let index = nodes.iter().enumerate().map(|(i, n)| (n.id.clone(), i)).collect();
+        let named = nodes.iter().enumerate().map(|(i, n)| (n.id.clone(), vec![i])).collect();
         Self {
             // Monotonic clocks do not begin at 0.
             now: Duration::from_secs(1000),
@@ -63,8 +70,10 @@ impl World {
             traffic: Traffic::default(),
             rng: SmallRng::seed_from_u64(seed),
             queue: BinaryHeap::new(),
+            items: Vec::new(),
+            free: Vec::new(),
             sequence: 0,
-            index,
+            named,
             timing: Timing::default(),
             hosts_file_names_nobody: false,
             cuts: BTreeSet::new(),
@@ -110,10 +119,11 @@ impl World {
 
     /// Adds a second program that calls itself like `original`. Messages to the id reach either of them.
     pub fn add_double(&mut self, original: usize) -> usize {
-        let id = self.nodes[original].id.clone();
+        let (id, double) = (self.nodes[original].id.clone(), self.nodes.len());
         self.nodes.push(Node::named(id.as_str()));
-        self.start(self.nodes.len() - 1);
-        self.nodes.len() - 1
+        self.named.get_mut(&id).expect("it has a name").push(double);
+        self.start(double);
+        double
     }
 
     pub fn end(&mut self, node: usize, death: Death) {
@@ -214,7 +224,7 @@ impl World {
     /// Deaths that were reported of nodes that ran at the end.
     pub fn false_deaths(&self) -> Vec<&Report> {
         let dead = |r: &&Report| match &r.event {
-            Event::Changed { node, to: State::Dead, .. } => self.nodes[self.index[node]].machine.is_some(),
+            Event::Changed { node, to: State::Dead, .. } => self.nodes[self.named[node][0]].machine.is_some(),
             _ => false,
         };
         self.reports.iter().filter(dead).collect()
@@ -246,7 +256,9 @@ impl World {
     }
 
     fn advance(&mut self) {
-        let Some(Reverse((at, _, node, run, item))) = self.queue.pop() else { return };
+        let Some(Reverse((at, _, place))) = self.queue.pop() else { return };
+        let (node, run, item) = self.items[place].take().expect("what is due once");
+        self.free.push(place);
         self.now = at;
         let n = &mut self.nodes[node];
         if n.frozen_until > at {
@@ -327,8 +339,8 @@ impl World {
         self.nodes[from].calls.insert(call);
         let run = self.nodes[from].run;
         self.push(self.now + deadline, from, run, Item::Answer { call, payload: None });
-        let doubles: Vec<usize> = (0..self.nodes.len()).filter(|i| self.nodes[*i].id == *to && *i != from).collect();
-        let Some(to) = doubles.get(self.rng.random_range(0..doubles.len().max(1))).copied() else { return };
+        let others = || self.named.get(to).into_iter().flatten().copied().filter(|other| *other != from);
+        let Some(to) = others().nth(self.rng.random_range(0..others().count().max(1))) else { return };
         self.count(payload);
         if self.is_cut(from, to) {
             return;
@@ -372,6 +384,11 @@ impl World {
 
     fn push(&mut self, at: Duration, node: usize, run: u64, item: Item) {
         self.sequence += 1;
-        self.queue.push(Reverse((at, self.sequence, node, run, item)));
+        let place = self.free.pop().unwrap_or_else(|| {
+            self.items.push(None);
+            self.items.len() - 1
+        });
+        self.items[place] = Some((node, run, item));
+        self.queue.push(Reverse((at, self.sequence, place)));
     }
 }

@@ -103,6 +103,7 @@ fn it_asks_for_the_next_entry_and_applies_what_comes() {
     assert_eq!(bench.report(&report("c", 4, Some("a"))), Output::Wait);
     assert_eq!(bench.entry(4, 8), Output::Wait);
     assert_eq!(bench.entry(5, 9), Output::Wait);
+    assert_eq!(bench.report(&report("c", 5, Some("a"))), Output::Wait);
     let status = bench.machine.status();
     assert_eq!((status.applied, status.term, status.committed), (9, 5, 9));
     assert_eq!((status.connected_to.clone(), status.leader.clone()), (Some(id("a")), Some(id("a"))));
@@ -223,6 +224,25 @@ fn a_gap_is_noticed_and_closed_by_a_snapshot() {
         assert_eq!(bench.entry(4, 21), Output::Wait);
         bench.step(Input::Lost("reset".into()));
         assert_eq!(bench.opens("b").from_index, 22, "after the snapshot the log goes on");
+    }
+}
+
+/// A voter's log goes ahead of what it says about who leads.
+#[test]
+fn the_leader_of_an_older_term_is_not_taken_for_that_of_a_newer_one() {
+    for by_snapshot in [false, true] {
+        let mut bench = Bench::new(Cache::default());
+        bench.opens("a");
+        bench.report(&report("x", 1, Some("b")));
+        if by_snapshot {
+            bench.snapshot(&agreed("x", 2, 7));
+        } else {
+            bench.entry(2, 1);
+        }
+        let status = bench.machine.status();
+        assert_eq!((status.term, status.leader.as_ref(), &status.trouble), (2, None, &None), "{status:?}");
+        bench.report(&report("x", 2, Some("c")));
+        assert_eq!(bench.machine.status().leader, Some(id("c")));
     }
 }
 

@@ -123,7 +123,7 @@ impl Seen {
         }
         // Terms only grow: a voter that is behind now was so when it spoke.
         let behind = now.connected_to.as_ref().and_then(|voter| {
-            let term = self.terms.get(voter.as_str()).filter(|term| **term < now.term)?;
+            let term = Some(super::term(self.voters.get(voter.as_str())?)).filter(|term| *term < now.term)?;
             Some(format!("{who} listens to {voter} in term {term}, and it heard of {} before", now.term))
         });
         if let Some(behind) = behind {
