@@ -147,7 +147,9 @@ impl Old {
             match entry.payload {
                 EntryPayload::Membership(membership) => voters = membership,
                 EntryPayload::Normal(Proposal(command)) => {
-                    if let Command::FormCluster { cluster_id: id, .. } = &*command {
+                    if let Command::FormCluster { cluster_id: id, .. } = &*command
+                        && ClusterId::takes(&cluster_id, id)
+                    {
                         cluster_id.clone_from(id);
                     }
                 }

@@ -80,7 +80,7 @@ pub(crate) fn names(store: &Store, feed: &Feed, gate: &Gate, genesis: &BTreeSet<
         Standing::Founder { genesis } => founding_name(genesis),
         _ => founding_name(genesis),
     };
-    let newest = mirror.name_after(agreed.index).map(str::to_owned);
+    let newest = mirror.name_after(agreed.index, &agreed.cluster_id).map(str::to_owned);
     drop(mirror);
     let known = (!agreed.cluster_id.is_empty()).then(|| agreed.cluster_id.clone());
     let joining = || match gate.admission() {

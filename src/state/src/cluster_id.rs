@@ -1,5 +1,8 @@
 use std::fmt;
 
+/// The longest name.
+const MAX_BYTES: usize = 128;
+
 /// What a cluster's id says: `LINEAGE` at formation, `LINEAGE-rN-SALT` after its Nth recovery from a lost majority.
 ///
 /// The lineage is chosen at random when a cluster forms and stays through recoveries, so that a node which follows the
@@ -33,6 +36,15 @@ impl ClusterId {
     /// How often the cluster came back from a lost majority.
     pub fn recoveries(&self) -> u32 {
         self.recoveries
+    }
+
+    /// Whether a cluster called `now` takes the name `next`: its first one, or that of a later recovery.
+    ///
+    /// Another one can stand in a log after the name that counts: a leader that has not applied what a leader before it called the cluster
+    /// calls it something else.
+    pub fn takes(now: &str, next: &str) -> bool {
+        let fits = (1..=MAX_BYTES).contains(&next.len());
+        fits && (now.is_empty() || Self::parse(next).succeeds(&Self::parse(now)))
     }
 
     /// Whether this is a later recovery of the cluster `old`.

@@ -206,13 +206,14 @@ impl ClusterState {
             let reason = format!("a cluster has 1 to {MAX_VOTERS} voters, not {}", founding.voters.len());
             return Outcome::Refused { reason };
         }
-        let recovered = ClusterId::parse(cluster_id).succeeds(&ClusterId::parse(&self.cluster_id));
-        if cluster_id.is_empty() || cluster_id.len() > 128 || !(self.cluster_id.is_empty() || recovered) {
+        if !ClusterId::takes(&self.cluster_id, cluster_id) {
             let reason = format!("{cluster_id:?} cannot be the id of this cluster, which is {:?}", self.cluster_id);
             return Outcome::Refused { reason };
         }
-        let (kind, deed) =
-            if recovered { (kind::CLUSTER_RECOVERED, "recovered") } else { (kind::CLUSTER_FORMED, "formed") };
+        let (kind, deed) = match &*self.cluster_id {
+            "" => (kind::CLUSTER_FORMED, "formed"),
+            _ => (kind::CLUSTER_RECOVERED, "recovered"),
+        };
         let event = NewEvent::new(
             kind,
             format!("the cluster {cluster_id} is {deed}, with the voters {}", listed(&founding.voters)),

@@ -25,6 +25,23 @@ fn only_a_later_recovery_of_the_same_cluster_succeeds_it() {
     }
 }
 
+#[test]
+fn a_cluster_takes_its_first_name_and_those_of_recoveries_and_no_other() {
+    for (now, next, takes) in [
+        ("", "f-1", true),
+        ("f-1", "f-2", false),
+        ("f-1", "f-1", false),
+        ("f-1", "f-1-r1-x", true),
+        ("f-1-r1-x", "f-1-r1-y", false),
+        ("f-1-r1-x", "f-1", false),
+        ("f-1", "f-2-r1-x", false),
+        ("", "", false),
+        ("", &"f".repeat(129), false),
+    ] {
+        assert_eq!(ClusterId::takes(now, next), takes, "{next} after {now}");
+    }
+}
+
 proptest! {
     #[test]
     fn an_id_reads_back_as_it_was_written(text in ".{0,40}", salt in "[a-z0-9]{1,8}") {

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, io, sync::Arc};
 
 use bytes::Bytes;
-use ringrift_state::{Command, EntryMeta, Update};
+use ringrift_state::{ClusterId, Command, EntryMeta, Update};
 
 use super::{Standing, StateImage};
 use crate::types::{Entry, EntryPayload, LogId, Proposal, Vote, term_of};
@@ -92,10 +92,10 @@ impl Mirror {
             .collect()
     }
 
-    /// The name of the cluster in the newest entry behind `applied` that has one.
-    pub(crate) fn name_after(&self, applied: u64) -> Option<&str> {
-        let (index, name) = self.names.last_key_value()?;
-        (*index > applied).then_some(name)
+    /// What a cluster called `now` when `applied` was applied is called when the rest of the log is; `None` if that is no other name.
+    pub(crate) fn name_after(&self, applied: u64, now: &str) -> Option<&str> {
+        let later = self.names.range(applied + 1..).map(|(_, name)| &**name);
+        later.fold(None, |name, next| if ClusterId::takes(name.unwrap_or(now), next) { Some(next) } else { name })
     }
 
     /// Entries of `from..=to` for a reader, at most `limit`; `None` if the first is not in the log.

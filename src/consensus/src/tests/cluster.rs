@@ -265,6 +265,17 @@ pub(crate) fn command(n: u64) -> Command {
     }
 }
 
+/// A name for a cluster that has another one.
+pub(crate) fn misnamed() -> Command {
+    Command::FormCluster {
+        cluster_id: "0123456789abcdef-00000000".into(),
+        voters: set("a b c"),
+        revision: String::new(),
+        by: "test".into(),
+        at_ms: 1,
+    }
+}
+
 /// The number that [`command`] put into an update.
 pub(crate) fn number(update: &Update) -> Option<u64> {
     match update {

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::cluster::{Cluster, TIMERS, id, until};
-use crate::{Role, StartError};
+use super::cluster::{Cluster, TIMERS, id, misnamed, until};
+use crate::{Role, StartError, store::Standing};
 
 #[tokio::test(start_paused = true)]
 async fn two_of_three_found_the_cluster_and_the_third_comes_later() {
@@ -152,6 +152,43 @@ async fn a_voter_without_its_disk_does_not_vote_away_what_it_helped_to_agree_on(
     cluster.start(&leader, "a b c").await.unwrap();
     cluster.any_leader().await;
     cluster.applied("a b c", agreed.index).await;
+}
+
+/// A leader that has not applied what a leader before it called the cluster calls it something else, which comes to nothing.
+#[tokio::test(start_paused = true)]
+async fn a_voter_without_its_disk_does_not_look_for_a_cluster_by_a_name_that_came_too_late() {
+    let mut cluster = Cluster::of("a b c").await;
+    let name = cluster.named().await;
+    let leader = cluster.any_leader().await;
+    let others: Vec<_> = cluster.names().into_iter().filter(|other| *other != leader).collect();
+    let [forgets, away] = [&others[0], &others[1]];
+    cluster.net.cut(&leader, &others.join(" "));
+    let node = cluster.node(&leader);
+    let late = misnamed();
+    // It stays in the leader's log, and is not agreed on.
+    let proposed = tokio::spawn(async move { node.propose(late).await.map(drop) });
+    until("it is in the log", || {
+        let store = &cluster.node(&leader).inner.service.store;
+        let last = store.mirror().last()?;
+        (last.index() > cluster.node(&leader).agreed().index).then_some(())
+    })
+    .await;
+    cluster.crash(forgets).await;
+    cluster.wipe(forgets);
+    // It can ask nobody else.
+    cluster.net.heal();
+    cluster.net.cut(away, &format!("{leader} {forgets}"));
+    cluster.start(forgets, "a b c").await.unwrap();
+    until("it knows where it belongs", || {
+        let store = &cluster.node(forgets).inner.service.store;
+        matches!(&store.mirror().standing, Standing::Joining { cluster } if *cluster == name).then_some(())
+    })
+    .await;
+    cluster.net.heal();
+    let done = cluster.write(1).await;
+    cluster.applied(forgets, done.index).await;
+    until("it takes part", || cluster.status(forgets).waiting.is_none().then_some(())).await;
+    proposed.abort();
 }
 
 /// Whoever takes down the next voter looks at this one first.

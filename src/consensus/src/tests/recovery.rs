@@ -1,6 +1,6 @@
 //! The way back from a lost majority.
 
-use super::cluster::{Cluster, id, set, until};
+use super::cluster::{Cluster, id, misnamed, set, until};
 use crate::{RecoverError, Role, StartError, recover};
 
 #[tokio::test(start_paused = true)]
@@ -49,6 +49,23 @@ async fn one_survivor_leads_a_new_cluster_with_the_old_state_and_the_old_voters_
     cluster.crash("a").await;
     cluster.leader("d e").await;
     cluster.write(3).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_recovered_cluster_succeeds_the_name_that_was_agreed_on_and_not_a_later_one_that_was_refused() {
+    let mut cluster = Cluster::of("a b c").await;
+    let name = cluster.named().await;
+    let leader = cluster.any_leader().await;
+    let done = cluster.node(&leader).propose(misnamed()).await.unwrap();
+    cluster.applied("a b c", done.index).await;
+    assert_eq!(cluster.node("a").agreed().cluster_id, name);
+    for name in ["a", "b", "c"] {
+        cluster.crash(name).await;
+    }
+    let report = recover(&cluster.disk("a"), &id("a"), &set("a")).unwrap();
+    assert_eq!(report.old_cluster_id, name);
+    cluster.start("a", "a").await.unwrap();
+    until("the new name", || (cluster.node("a").agreed().cluster_id == report.cluster_id).then_some(())).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -41,8 +41,7 @@ impl Life {
         self.repair_workers()?;
         let last_fault = Instant::now();
         let Ok(last) = timeout(RECOVERED, self.cluster.write(u64::MAX)).await else {
-            let status: Vec<_> = self.names.iter().map(|name| format!("{:?}", self.cluster.status(name))).collect();
-            return Err(format!("nobody led and wrote within {RECOVERED:?}: {}", status.join("\n")));
+            return Err(format!("nobody led and wrote within {RECOVERED:?}: {}", self.all_status()));
         };
         let recovered = last_fault.elapsed();
         self.workers_catch_up(last.index, last_fault).await?;
@@ -57,7 +56,13 @@ impl Life {
         .await;
         let state = |name: &NodeId| self.cluster.node(name.as_str()).agreed().state.clone();
         for voter in &voters {
-            self.cluster.applied(voter.as_str(), last.index).await;
+            if timeout(RECOVERED, self.cluster.applied(voter.as_str(), last.index)).await.is_err() {
+                return Err(format!(
+                    "{voter} has not applied {} within {RECOVERED:?}: {}",
+                    last.index,
+                    self.all_status()
+                ));
+            }
         }
         // The states go on; what they hold of this test's commands no longer changes.
         for voter in &voters {
@@ -68,6 +73,11 @@ impl Life {
         self.witness.nothing_confirmed_is_lost();
         self.nothing_is_left_behind().await?;
         self.holds().map(|()| Recovered { written: recovered, caught_up, alive })
+    }
+
+    fn all_status(&self) -> String {
+        let status: Vec<_> = self.names.iter().map(|name| format!("{name}: {:?}", self.cluster.status(name))).collect();
+        status.join("\n")
     }
 
     /// What streams, calls and runs of the past needed has ended.
