@@ -1,6 +1,7 @@
 {
   config,
   lib,
+  options,
   pkgs,
   ...
 }:
@@ -9,6 +10,10 @@ let
   functions = import ./lib;
   format = pkgs.formats.yaml { };
   inherit (lib) mkOption types literalExpression;
+
+  # An image holds no secret, and nobody has put a file onto it before it boots for the first time. Every builder of images
+  # declares this option, and nobody else.
+  unlessImage = file: if (options.image or { }) ? filePath then null else file;
 
   openTo =
     what: default:
@@ -109,18 +114,21 @@ in
 
     tokenFile = mkOption {
       type = types.nullOr types.path;
-      default = "/etc/ringrift-p2p/token";
+      default = unlessImage "/etc/ringrift-p2p/token";
+      defaultText = literalExpression ''if options.image ? filePath then null else "/etc/ringrift-p2p/token"'';
       example = "/run/secrets/ringrift-token";
       description = ''
         File with the cluster's token, outside the Nix store. systemd reads it as root and hands it to the daemon as a
         credential. An empty file counts as none. With `null` the token is the system credential `ringrift-p2p.token`, which a
-        virtual machine gets from its hypervisor and any machine from {file}`/etc/credstore`.
+        virtual machine gets from its hypervisor and any machine from {file}`/etc/credstore`. That is the default in the images
+        of {option}`system.build.images`.
       '';
     };
 
     oldTokenFile = mkOption {
       type = types.nullOr types.path;
-      default = "/etc/ringrift-p2p/token-old";
+      default = unlessImage "/etc/ringrift-p2p/token-old";
+      defaultText = literalExpression ''if options.image ? filePath then null else "/etc/ringrift-p2p/token-old"'';
       description = ''
         File with the token before, accepted as well while the cluster changes over. `null` is the system credential
         `ringrift-p2p.token-old`.

@@ -1,12 +1,13 @@
 # What the example's machines have in common besides being nodes. Disks are those of the images; a machine that was installed
 # by hand brings its own hardware-configuration.nix instead.
-{ lib, ... }:
+{ lib, options, ... }:
 {
   fileSystems."/" = {
     device = lib.mkDefault "/dev/disk/by-label/nixos";
     fsType = lib.mkDefault "ext4";
   };
-  boot.loader.systemd-boot.enable = lib.mkDefault true;
+  # The builder of an image knows itself what boots the image.
+  boot.loader.systemd-boot.enable = lib.mkIf (!(options.image ? filePath)) (lib.mkDefault true);
 
   # NVIDIA's driver.
   nixpkgs.config.allowUnfree = true;

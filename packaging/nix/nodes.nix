@@ -24,8 +24,9 @@ rec {
             module
             {
               nixpkgs.hostPlatform = lib.mkDefault (functions.node host).system;
-              # A node's name may have characters that a host's name must not have.
-              networking.hostName = lib.mkDefault (lib.replaceStrings [ "_" "." ] [ "-" "-" ] host.id);
+              # A node's name may have characters that a host's name must not have. Stronger than mkDefault, by which images
+              # for clouds say that they have no name.
+              networking.hostName = lib.mkOverride 900 (lib.replaceStrings [ "_" "." ] [ "-" "-" ] host.id);
               services.ringrift-p2p = {
                 enable = true;
                 inherit hostsFile;
@@ -46,17 +47,10 @@ rec {
 
   nodes = hostsFile: nodesWith { inherit hostsFile; };
 
-  # `image-NODE`: a raw disk for each machine of this system. It holds no secret: the token is the system credential
-  # `ringrift-p2p.token` of the first boot.
+  # `image-NODE`: a raw disk for each machine of this system.
   imagesOf =
     system: machines:
     lib.mapAttrs' (
-      name: machine:
-      let
-        image = machine.extendModules {
-          modules = [ { services.ringrift-p2p.tokenFile = lib.mkDefault null; } ];
-        };
-      in
-      lib.nameValuePair "image-${name}" image.config.system.build.images.raw-efi
+      name: machine: lib.nameValuePair "image-${name}" machine.config.system.build.images.raw-efi
     ) (lib.filterAttrs (_: machine: machine.pkgs.stdenv.hostPlatform.system == system) machines);
 }

@@ -17,9 +17,13 @@ let
           modules = modules ++ [
             ./stand-ins.nix
             {
-              options = lib.genAttrs [ "nixpkgs" "system" "fileSystems" "boot" ] (
-                _: lib.mkOption { type = lib.types.attrsOf lib.types.anything; }
-              );
+              options =
+                lib.genAttrs [ "nixpkgs" "system" "fileSystems" "boot" ] (
+                  _: lib.mkOption { type = lib.types.attrsOf lib.types.anything; }
+                )
+                // {
+                  image.modules = lib.mkOption { };
+                };
               config._module.args.pkgs = packagesFor "x86_64-linux";
             }
           ];
@@ -31,16 +35,20 @@ let
       config = config // {
         system.build = {
           toplevel.drvPath = "/nix/store/toplevel-of-${config.networking.hostName}";
-          images.raw-efi = { inherit (config.services.ringrift-p2p) nodeName tokenFile; };
+          # As in NixOS, an image is the machine with a builder of images besides.
+          images.raw-efi =
+            let
+              image = nixosSystem {
+                inherit specialArgs;
+                modules = modules ++ [ { options.image.filePath = lib.mkOption { }; } ];
+              };
+            in
+            {
+              inherit (image.config.services.ringrift-p2p) nodeName tokenFile oldTokenFile;
+            };
         };
       };
       pkgs.stdenv.hostPlatform.system = config.nixpkgs.hostPlatform;
-      extendModules =
-        added:
-        nixosSystem {
-          inherit specialArgs;
-          modules = modules ++ added.modules;
-        };
     };
 
   tools =
@@ -145,7 +153,7 @@ in
   inherit (flake) inputs;
   images = lib.filterAttrs (name: _: lib.hasPrefix "image-" name) outputs.packages.x86_64-linux;
   machines = lib.mapAttrs (_: machine: {
-    inherit (machine.config.services.ringrift-p2p) nodeName openFirewall;
+    inherit (machine.config.services.ringrift-p2p) nodeName openFirewall tokenFile;
     inherit (machine.config.networking) hostName;
     system = machine.pkgs.stdenv.hostPlatform.system;
     failed = map (a: a.message) (lib.filter (a: !a.assertion) machine.config.assertions);

@@ -160,10 +160,17 @@ def outputs(nixpkgs: Path) -> None:
     for node in nodes:
         same(
             found["machines"][node],
-            {"nodeName": node, "hostName": node, "openFirewall": True, "system": "x86_64-linux", "failed": []},
+            {
+                "nodeName": node,
+                "hostName": node,
+                "openFirewall": True,
+                "tokenFile": "/etc/ringrift-p2p/token",
+                "system": "x86_64-linux",
+                "failed": [],
+            },
         )
         # No image holds the token.
-        same(found["images"][f"image-{node}"], {"nodeName": node, "tokenFile": None})
+        same(found["images"][f"image-{node}"], {"nodeName": node, "tokenFile": None, "oldTokenFile": None})
     same(found["undocumented"], [])
     same(len(found["example"]["text"].splitlines()), len(nodes))
 
