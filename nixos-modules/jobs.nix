@@ -1,5 +1,10 @@
 # Jobs: templates that no switch touches, the slice that they share, and the folders of the hosts file.
-{ config, lib, ... }:
+{
+  config,
+  lib,
+  pkgs,
+  ...
+}:
 let
   cfg = config.services.ringrift-p2p;
   inherit (cfg) node units;
@@ -25,7 +30,8 @@ in
         # A job runs to its end, whatever becomes of the configuration.
         restartIfChanged = false;
         stopIfChanged = false;
-        path = cfg.jobPackages;
+        # The shell runs what the hosts file says under `venv_activate`.
+        path = [ pkgs.bash ] ++ cfg.jobPackages;
         # They may write where the package's own folders are, and here.
         serviceConfig.ReadWritePaths = lib.mkIf (work != [ ]) work;
       })

@@ -145,7 +145,8 @@ fn activated(argv: Vec<String>, fragment: Option<&str>) -> Vec<String> {
         None => argv,
         Some(fragment) => {
             let shell = [
-                "/bin/bash".to_owned(),
+                // By PATH: not every system has it in /bin.
+                "bash".to_owned(),
                 "-c".to_owned(),
                 format!("{fragment} && exec \"$@\""),
                 "ringrift-job".to_owned(),
@@ -199,7 +200,7 @@ mod tests {
         };
         let argv = line(r#"{"tag":"$(reboot)"}"#, &place());
         let script = "source /srv/venv/bin/activate && exec \"$@\"";
-        assert_eq!(argv, ["/bin/bash", "-c", script, "ringrift-job", "echo", "$(reboot)"]);
+        assert_eq!(argv, ["bash", "-c", script, "ringrift-job", "echo", "$(reboot)"]);
         let bare = Place { activate: Some(" : ".to_owned()), ..place() };
         let argv = line(r#"{"tag":"$(reboot)","out":"a/b"}"#, &bare);
         assert_eq!(argv, ["echo", "$(reboot)", "--out", "/srv/ai-service/data/a/b"]);
