@@ -7,6 +7,7 @@
 }:
 let
   cfg = config.services.ringrift-p2p;
+  functions = import ./lib;
   format = pkgs.formats.yaml { };
 
   settings = {
@@ -42,9 +43,12 @@ in
     };
 
     systemd.services.ringrift-p2p = {
-      # The daemon reads the hosts file again on reload; its settings it reads at its start alone.
-      reloadTriggers = [ "${cfg.hostsFile}" ];
-      restartTriggers = [ settingsFile ];
+      # Both files are read again on reload. Some settings are in force after a restart alone.
+      reloadTriggers = [
+        "${cfg.hostsFile}"
+        settingsFile
+      ];
+      restartTriggers = [ (builtins.toJSON (removeAttrs settings functions.reloaded)) ];
     };
   };
 }

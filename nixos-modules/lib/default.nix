@@ -14,4 +14,10 @@ rec {
   node = import ./node.nix;
   problems = import ./problems.nix;
   units = import ./units.nix;
+
+  # Settings that the daemon takes while it runs, when it is told to reload; the others it takes at its start. The daemon's own
+  # tests hold the list to what it does.
+  reloaded = builtins.filter (name: name != "") (
+    (import ./text.nix).lines (builtins.readFile ./reloaded.txt)
+  );
 }

@@ -22,6 +22,7 @@ rustPlatform.buildRustPackage {
       ../../LICENSE-MIT
       ../../clippy.toml
       ../../nixos-modules/example/distributed_hosts.yaml
+      ../../nixos-modules/lib/reloaded.txt
       ../install
       ../../rustfmt.toml
       ../../src

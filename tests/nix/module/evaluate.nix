@@ -82,7 +82,7 @@ in
         hardware
         ;
       services = removeAttrs config.services [ "ringrift-p2p" ];
-      settings = (lib.head config.systemd.services.ringrift-p2p.restartTriggers).value;
+      settings = (lib.last config.systemd.services.ringrift-p2p.reloadTriggers).value;
     };
 
   # What is set where the module is only imported: nothing, so that it can be in every machine's list.

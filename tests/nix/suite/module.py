@@ -34,7 +34,7 @@ def run(tally: Tally, bless: bool, check_config: Path) -> None:
         tally.claim(f"the module complains of {mutation.name}", complains, mutation, partial(by_module, nixpkgs))
     for system in sorted(SYSTEMS.glob("*.nix")):
         tally.claim(f"{system.stem}.nix becomes {system.stem}.json", becomes, nixpkgs, system, bless)
-    tally.claim("other settings restart the daemon, and another hosts file only reloads it", triggers, nixpkgs)
+    tally.claim("another hosts file or other classes of jobs only reload the daemon, other settings restart it", triggers, nixpkgs)
     tally.claim("no switch restarts a job of any template of systemd/", templates, nixpkgs)
     tally.claim("an option that there is none of is refused", unknown_option, nixpkgs)
     tally.claim("docs/nixos-options.md is what the options say", documented, nixpkgs, bless)
@@ -116,11 +116,15 @@ def triggers(nixpkgs: Path) -> None:
         file.write_text(CLUSTERS[0].read_text())
         other.write_text(CLUSTERS[0].read_text().replace("memory_gb: 8\n", "memory_gb: 16\n"))
         before, hosts, settings = of(file, "{ }"), of(other, "{ }"), of(file, "{ models_keep = 9; }")
+        classes = of(file, "{ job_classes.doze = { kind = \"selfplay\"; }; jobs_fill = false; }")
     if before["daemon"]["reloadTriggers"] == hosts["daemon"]["reloadTriggers"]:
         raise Failed("another hosts file is no trigger to reload")
-    same(hosts["daemon"] | {"reloadTriggers": []}, before["daemon"] | {"reloadTriggers": []})
+    for reloaded in (hosts, classes):
+        same(reloaded["daemon"] | {"reloadTriggers": []}, before["daemon"] | {"reloadTriggers": []})
     same(hosts["settings"], before["settings"])
-    same(settings["daemon"]["reloadTriggers"], before["daemon"]["reloadTriggers"])
+    same(classes["settings"], before["settings"] | {"job_classes": {"doze": {"kind": "selfplay"}}, "jobs_fill": False})
+    if before["daemon"]["restartTriggers"] == settings["daemon"]["restartTriggers"]:
+        raise Failed("another setting that is taken at the start alone is no trigger to restart")
     same(settings["settings"], before["settings"] | {"models_keep": 9})
 
 

@@ -4,6 +4,7 @@ mod classes;
 mod errors;
 mod flags;
 mod order;
+mod reload;
 mod tokens;
 
 use std::{

@@ -1,7 +1,7 @@
 use super::{Machine, effective, text};
 
 /// For every setting: a value for the file, the environment and the command line, and how the last is shown.
-const VALUES: [(&str, [&str; 3]); 40] = [
+pub(super) const VALUES: [(&str, [&str; 3]); 40] = [
     ("node_id", ["in-file", "in-env", "in-flag"]),
     ("hosts_file", ["/f.yaml", "/e.yaml", "/c.yaml"]),
     ("bind_addr", ["10.0.0.1", "10.0.0.2", "10.0.0.3"]),
