@@ -218,9 +218,8 @@ in
     cluster = mkOption {
       type = types.raw;
       internal = true;
-      readOnly = true;
       default = functions.readHosts cfg.hostsFile;
-      description = "What the hosts file says.";
+      description = "What the hosts file says. Set only where the file is not there before it is built.";
     };
 
     node = mkOption {

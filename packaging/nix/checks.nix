@@ -28,6 +28,18 @@ let
     lib.attrNames (lib.filterAttrs (_: type: type == "regular") (builtins.readDir folder))
   );
 
+  # A scenario on machines of NixOS, by its file.
+  onNixos =
+    scenario: arguments:
+    import ./scenario.nix (
+      {
+        inherit pkgs scenario;
+        module = self.nixosModules.default;
+        prelude = folder + "/driver/prelude.py";
+      }
+      // arguments
+    );
+
   nixFiles = lib.fileset.toSource {
     root = ../../.;
     fileset = lib.fileset.fileFilter (file: file.hasExt "nix") ../../.;
@@ -56,17 +68,31 @@ in
       ) self.nixosConfigurations
     )
   );
+
+  vm-switch = onNixos ./switch.py {
+    common.jobClasses.doze = {
+      kind = "selfplay";
+      working_dir = "/";
+      argv = [
+        "sleep"
+        "600"
+      ];
+      grace = "5s";
+    };
+    states = described: hosts: {
+      hosts.services.ringrift-p2p = described (hosts + "# The same machines.\n");
+      classes.services.ringrift-p2p.jobClasses.nap = {
+        kind = "selfplay";
+        working_dir = "/";
+        argv = [ "true" ];
+      };
+      settings.services.ringrift-p2p.settings.models_keep = 7;
+      none.services.ringrift-p2p.enable = false;
+    };
+  };
 }
 // lib.listToAttrs (
   map (
-    file:
-    lib.nameValuePair "vm-${lib.removeSuffix ".py" file}" (
-      import ./scenario.nix {
-        inherit pkgs;
-        module = self.nixosModules.default;
-        prelude = folder + "/driver/prelude.py";
-        scenario = folder + "/${file}";
-      }
-    )
+    file: lib.nameValuePair "vm-${lib.removeSuffix ".py" file}" (onNixos (folder + "/${file}") { })
   ) scenarios
 )

@@ -9,7 +9,7 @@ MIB = 1 << 20
 def start_unit(name, command, *properties):
     """Starts a transient service with these properties."""
     options = " ".join(f"--property={each}" for each in properties)
-    alpha.succeed(f"systemd-run --quiet --unit={name} {options} {command}")
+    alpha.succeed(f"{RUN_UNIT} --unit={name} {options} {command}")
 
 
 def counted(name, property):
@@ -48,7 +48,7 @@ with subtest("TasksMax stops a fork bomb, and the machine around it is well"):
     wait_for(lambda: event("bomb", "pids.events", "max") > 0, timeout=120)
     assert counted("bomb", "TasksCurrent") <= 25
     alpha.require_unit_state("bomb.service")
-    alpha.succeed("systemd-run --quiet --wait true", timeout=120)
+    alpha.succeed(f"{RUN_UNIT} --wait true", timeout=120)
     alpha.succeed("systemctl stop bomb.service")
 
 with subtest("CPUQuota holds a busy loop down, beside one that is free"):

@@ -18,7 +18,7 @@ wait_for_services(members)
 wait_for_leader(members)
 for machine in members:
     # A server where there is none: what counts is who gets to it.
-    stand_in = "systemd-run --quiet --unit=ssh-stand-in systemd-socket-activate --listen=22 --accept --inetd cat"
+    stand_in = f"{RUN_UNIT} --unit=ssh-stand-in systemd-socket-activate --listen=22 --accept --inetd cat"
     machine.succeed(f"ss --no-header --listening --tcp --numeric 'sport = :{SSH}' | grep --quiet . || {stand_in}")
     machine.wait_for_open_port(SSH, timeout=30)
 

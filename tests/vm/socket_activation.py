@@ -25,7 +25,7 @@ with subtest("a peer that knocks on the link socket starts it too"):
 with subtest("no connection is refused, reset or left without an answer during five restarts"):
     wait_for_leader(machines)
     alpha.succeed(
-        "systemd-run --unit=knocking --property=Type=exec bash -c '"
+        f"{RUN_UNIT} --unit=knocking --property=Type=exec bash -c '"
         f"until test -e /run/enough; do {CURL} http://localhost:8770/status || echo lost >> /run/lost; "
         "echo asked >> /run/asked; done'"
     )

@@ -52,7 +52,7 @@ let
     };
 in
 {
-  inherit lib pkgs;
+  inherit lib pkgs fake;
   options = (evaluated [ ]).options.services.ringrift-p2p;
 
   # Everything that the module says, with units and accounts of the test's own; derivations as their paths.

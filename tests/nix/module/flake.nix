@@ -2,7 +2,7 @@
 { nixpkgsLib, repository }:
 let
   stubs = import ./evaluate.nix { inherit nixpkgsLib repository; };
-  inherit (stubs) lib pkgs;
+  inherit (stubs) lib pkgs fake;
 
   # A machine is evaluated with the stand-ins for NixOS; what would be built keeps its name.
   nixosSystem =
@@ -92,7 +92,7 @@ let
             };
         };
       testers.runNixOSTest = test: test;
-      writeText = name: text: { inherit name text; };
+      writeText = name: text: fake name // { inherit text; };
       runCommand = name: _: _: { inherit name; };
       nixosOptionsDoc = { options, warningsAreErrors }: {
         optionsCommonMark = lib.optionAttrSetToDocList options;
@@ -123,6 +123,7 @@ let
         {
           config._module.args.pkgs = packagesFor "x86_64-linux";
           options.networking.nftables = lib.mkOption { type = lib.types.anything; };
+          options.specialisation = lib.mkOption { type = lib.types.raw; };
         }
       ];
     }).config;
@@ -163,7 +164,7 @@ in
       o: o.visible && !o.internal && (o.description or null) == null
     ) outputs.packages.x86_64-linux.options-reference
   );
-  inherit (checks) example;
+  example = checks.example.text;
   scenarios = lib.mapAttrs (_: test: {
     inherit (test) name;
     machines = lib.attrNames test.nodes;
@@ -171,10 +172,7 @@ in
     hosts = lib.unique (
       lib.concatMap (
         name:
-        let
-          node = test.nodes.${name};
-        in
-        lib.optional (node != { }) (builtins.readFile node.services.ringrift-p2p.hostsFile)
+        lib.optional (test.nodes.${name} != { }) (nodeOf test name).services.ringrift-p2p.hostsFile.text
       ) (lib.attrNames test.nodes)
     );
     failed = lib.concatMap (

@@ -55,6 +55,8 @@ def run(tally: Tally, binaries: Path) -> None:
     )
     tally.claim("every scenario has a line of machines that Nix can read", machines_are_json)
     tally.claim("every scenario passes the linter of NixOS' test driver", linted)
+    tally.claim("a scenario that reboots a machine has started it so that NixOS' driver lets it", started_for_reboot)
+    tally.claim("no scenario starts a transient unit that finds no programs on NixOS", transient_units)
     named = os.environ.get("NIXPKGS_LIB")
     if not named:
         tally.note("NIXPKGS_LIB names no folder with nixpkgs' lib: the flake's outputs were not evaluated")
@@ -172,11 +174,11 @@ def outputs(nixpkgs: Path) -> None:
         # No image holds the token.
         same(found["images"][f"image-{node}"], {"nodeName": node, "tokenFile": None, "oldTokenFile": None})
     same(found["undocumented"], [])
-    same(len(found["example"]["text"].splitlines()), len(nodes))
+    same(len(found["example"].splitlines()), len(nodes))
 
 
 def scenarios(nixpkgs: Path) -> None:
-    found = evaluate(f"({OUTPUTS}).scenarios", writable=True, **context(nixpkgs))
+    found = evaluate(f"({OUTPUTS}).scenarios", **context(nixpkgs))
     expected = for_nixos()
     same(sorted(found), sorted(f"vm-{path.stem}" for path in expected))
     for path in expected:
@@ -196,8 +198,9 @@ def script(scenario: Path) -> str:
 
 
 def for_nixos() -> list[Path]:
-    """The scenarios that the flake runs: one that is about something else says so."""
-    return [path for path in sorted(SCENARIOS.glob("*.py")) if "\n# Not on NixOS: " not in path.read_text()]
+    """The scenarios that the flake runs: one that is about something else says so, and one is about NixOS alone."""
+    shared = [path for path in sorted(SCENARIOS.glob("*.py")) if "\n# Not on NixOS: " not in path.read_text()]
+    return [*shared, REPOSITORY / "packaging/nix/switch.py"]
 
 
 def linted() -> None:
@@ -207,6 +210,17 @@ def linted() -> None:
         given = {"driver", "start_all", "subtest", "retry"} | machines
         found = Checker(ast.parse(script(scenario)), filename=scenario.name, builtins=given).messages
         same([str(message) for message in found], [])
+
+
+def started_for_reboot() -> None:
+    """NixOS' driver has QEMU end where a machine would boot again, unless it was told when it started the machine."""
+    rebooting = [path for path in for_nixos() if ".reboot()" in path.read_text()]
+    same([path.name for path in rebooting if ".start(allow_reboot=True)" not in path.read_text()], [])
+
+
+def transient_units() -> None:
+    """The path that systemd gives its units by itself leads to nothing there; the prelude's `RUN_UNIT` says another."""
+    same([path.name for path in for_nixos() if "systemd-run" in path.read_text()], [])
 
 
 class Addresses:

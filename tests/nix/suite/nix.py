@@ -4,7 +4,6 @@ import json
 import os
 import re
 import subprocess
-import tempfile
 from pathlib import Path
 
 from .claims import Failed
@@ -14,7 +13,7 @@ LIBRARY = REPOSITORY / "nixos-modules/lib"
 # Without build users, configuration files or a path to find nixpkgs on, whatever the machine has.
 ENVIRONMENT = {
     **os.environ,
-    "NIX_CONFIG": "build-users-group =\nwarn-dirty = false",
+    "NIX_CONFIG": "build-users-group =\nwarn-dirty = false\nallow-import-from-derivation = false",
     "NIX_PATH": "",
     "NIX_CONF_DIR": "/nonexistent",
 }
@@ -24,29 +23,17 @@ class EvaluationError(Failed):
     """What Nix said against an expression."""
 
 
-def evaluate(expression: str, writable: bool = False, **variables: Path | str) -> object:
+def evaluate(expression: str, **variables: Path | str) -> object:
     """The value of an expression, which finds each variable under its name: a path as a path, a text as a text.
 
-    Nothing is written, unless the expression makes files (`builtins.toFile`): these go to a store that is thrown away.
+    Nothing is built, and nothing is written to the store: `nix flake show` and its like evaluate so too.
     """
-    if writable:
-        with tempfile.TemporaryDirectory() as folder:
-            places = {
-                f"NIX_{place}_DIR": f"{folder}/{place.lower()}" for place in ("STORE", "STATE", "LOG", "LOCALSTATE")
-            }
-            return run(["--read-write-mode"], places, expression, variables)
-    return run([], {}, expression, variables)
-
-
-def run(options: list[str], environment: dict[str, str], expression: str, variables: dict[str, Path | str]) -> object:
-    command = ["nix-instantiate", "--eval", "--strict", "--json", *options, "--expr"]
+    command = ["nix-instantiate", "--eval", "--strict", "--json", "--expr"]
     names = ", ".join(variables)
     command.append(f"{{ {names} }}: {expression}" if variables else expression)
     for name, value in variables.items():
         command += ["--arg", name, str(value)] if isinstance(value, Path) else ["--argstr", name, value]
-    done = subprocess.run(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT | environment
-    )
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT)
     if done.returncode != 0:
         raise EvaluationError(message(done.stderr))
     return json.loads(done.stdout)

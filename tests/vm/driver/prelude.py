@@ -5,6 +5,8 @@ import shlex
 from contextlib import contextmanager
 
 SERVICE = "ringrift-p2p.service"
+# Starts a transient unit. Its program finds others as this shell does; systemd's own path is empty of them on NixOS.
+RUN_UNIT = 'systemd-run --quiet --setenv=PATH="$PATH"'
 # Settings with a class of jobs that run on and on.
 DOZE = """
 job_classes:
