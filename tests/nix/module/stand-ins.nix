@@ -129,6 +129,7 @@ in
     )) { };
 
     hardware.graphics.enable = option types.bool false;
+      datacenter.enable = option types.bool false;
     hardware.nvidia = {
       open = option (types.nullOr types.bool) null;
       nvidiaPersistenced = option types.bool false;
