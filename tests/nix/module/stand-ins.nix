@@ -4,42 +4,40 @@
 let
   inherit (lib) mkOption types;
   option = type: default: mkOption { inherit type default; };
-  value = types.oneOf [
-    types.bool
-    types.int
-    types.float
-    types.str
-    types.path
-  ];
-  # As in NixOS: all definitions are lists, or there is one value.
+  # As in NixOS: definitions are joined where one of them is a list; otherwise they must agree.
   unitOption = types.mkOptionType {
     name = "systemd option";
     merge =
       loc: definitions:
-      let
-        found = lib.options.filterOverrides or lib.modules.filterOverrides definitions;
-        values = map (d: d.value) found;
-      in
-      if lib.all lib.isList values then
-        lib.concatLists values
-      else if lib.any lib.isList values then
-        throw "${lib.showOption loc} has lists and single values"
+      if lib.any (d: lib.isList d.value) definitions then
+        lib.concatMap (d: lib.toList d.value) definitions
       else
-        lib.mergeEqualOption loc found;
+        lib.mergeEqualOption loc definitions;
   };
   section = types.attrsOf unitOption;
   names = types.listOf types.str;
+  unitNames = types.listOf (
+    types.strMatching "[a-zA-Z0-9@%:_.\\\\-]+[.](service|socket|device|mount|automount|swap|target|path|timer|scope|slice)"
+  );
 
   unit = {
     enable = option types.bool true;
-    wantedBy = option names [ ];
+    wantedBy = option unitNames [ ];
     restartTriggers = option (types.listOf types.unspecified) [ ];
     reloadTriggers = option (types.listOf unitOption) [ ];
     unitConfig = option section { };
   };
   service = types.submodule {
     options = unit // {
-      environment = option (types.attrsOf value) { };
+      environment = option (types.attrsOf (
+        types.nullOr (
+          types.oneOf [
+            types.str
+            types.path
+            types.package
+          ]
+        )
+      )) { };
       path = option (types.listOf (types.either types.package types.str)) [ ];
       serviceConfig = option section { };
       restartIfChanged = option types.bool true;
@@ -70,8 +68,8 @@ let
       isNormalUser = option types.bool false;
       group = option types.str "";
       extraGroups = option names [ ];
-      description = option types.str "";
-      home = option types.str "/var/empty";
+      description = option (types.passwdEntry types.str) "";
+      home = option (types.passwdEntry types.path) "/var/empty";
       openssh.authorizedKeys.keys = option (types.listOf types.singleLineStr) [ ];
     };
   };
@@ -100,7 +98,7 @@ in
     users.users = option (types.attrsOf user) { };
     users.groups = option (types.attrsOf (types.submodule { })) { };
 
-    networking.hostName = option types.str "nixos";
+    networking.hostName = option (types.strMatching "^$|^[[:alnum:]]([[:alnum:]_-]{0,61}[[:alnum:]])?$") "nixos";
     networking.hosts = option (types.attrsOf names) { };
     networking.enableIPv6 = option types.bool true;
     networking.firewall = {
@@ -129,9 +127,9 @@ in
     )) { };
 
     hardware.graphics.enable = option types.bool false;
-      datacenter.enable = option types.bool false;
     hardware.nvidia = {
       open = option (types.nullOr types.bool) null;
+      datacenter.enable = option types.bool false;
       nvidiaPersistenced = option types.bool false;
       nvidiaSettings = option types.bool true;
     };

@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-from . import differential, firewall, flake, functions, module, reader, syntax
+from . import differential, firewall, flake, functions, module, nixos, reader, syntax
 from .claims import Tally
 from .nix import REPOSITORY
 
@@ -17,6 +17,7 @@ PARTS = {
     "firewall": lambda tally, options: firewall.run(tally),
     "module": lambda tally, options: module.run(tally, options.bless, options.binaries / "ringrift-p2p"),
     "flake": lambda tally, options: flake.run(tally, options.binaries),
+    "nixos": lambda tally, options: nixos.run(tally),
     "differential": lambda tally, options: differential.run(tally, options.binaries / "ringriftctl"),
 }
 
