@@ -9,7 +9,8 @@ from pathlib import Path
 import yaml
 
 from . import generate
-from .claims import Failed, Tally, differences
+from .claims import Failed, Tally, differences, same
+from .functions import CLUSTERS
 from .nix import LIBRARY, REPOSITORY, evaluate
 from .reader import text_keys
 
@@ -40,7 +41,23 @@ ALL = """
 """
 
 
+# What a machine is made by, and what would keep it from being one.
+ADDED = """
+  let
+    functions = import library;
+    cluster = functions.readHosts file;
+    node = functions.node cluster.byName.gpu-9;
+  in {
+    inherit (node) canRunNixos hasNvidia system;
+    inherit (node.budget) memoryMax;
+    trusted = builtins.elem "10.0.0.9" (functions.firewall.sources { inherit cluster; }).v4;
+    failed = builtins.filter (a: !a.assertion) (functions.problems { inherit cluster; nodeName = "gpu-9"; });
+  }
+"""
+
+
 def run(tally: Tally, ringriftctl: Path) -> None:
+    tally.claim("a host that `ringriftctl hosts add` writes is one that NixOS provisions", added, ringriftctl)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         right = write(folder / "right", {f"{i:04}.yaml": generate.hosts_file(SEED * 100_000 + i) for i in range(FILES)})
@@ -87,6 +104,18 @@ def runbook_examples() -> dict[str, str]:
     if not found:
         raise SystemExit(f"{RUNBOOK} has no example of hosts any more")
     return found
+
+
+def added(ringriftctl: Path) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "distributed_hosts.yaml"
+        file.write_text(CLUSTERS[0].read_text())
+        entry = ["ssh_host=10.0.0.9", "ssh_user=ubuntu", "role=mixed", "gpu=RTX 4090", "memory_gb=64"]
+        command = [ringriftctl, "--hosts", file, "hosts", "add", "--file-only", "gpu-9", *entry]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        found = evaluate(ADDED, library=LIBRARY, file=file)
+    machine = {"canRunNixos": True, "hasNvidia": True, "system": "x86_64-linux", "memoryMax": "62260M"}
+    same(found, machine | {"trusted": True, "failed": []})
 
 
 def alike(folder: Path, ringriftctl: Path) -> None:
