@@ -3,6 +3,15 @@
 let
   inherit (nixpkgs) lib;
   functions = import ../../nixos-modules/lib;
+
+  # What boots these images are virtual machines above all, whose disks NixOS does not look for by itself.
+  virtualDisks =
+    { modulesPath, ... }:
+    {
+      image.modules = lib.genAttrs [ "raw" "raw-efi" "qemu" "qemu-efi" ] (_: {
+        imports = [ (modulesPath + "/profiles/qemu-guest.nix") ];
+      });
+    };
 in
 rec {
   # One nixosConfiguration per host. `modules` are added to each of them, `hostModules` by name; a module finds its host's
@@ -22,6 +31,7 @@ rec {
           inherit specialArgs;
           modules = [
             module
+            virtualDisks
             {
               nixpkgs.hostPlatform = lib.mkDefault (functions.node host).system;
               # A node's name may have characters that a host's name must not have. Stronger than mkDefault, by which images

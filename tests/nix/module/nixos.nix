@@ -93,9 +93,11 @@ in
     let
       image = config.system.build.images.${kind};
       inherit (image.passthru.config.services.ringrift-p2p) nodeName tokenFile oldTokenFile;
+      drivers = image.passthru.config.boot.initrd.availableKernelModules;
     in
     {
       inherit nodeName tokenFile oldTokenFile;
+      findsVirtualDisk = lib.elem "virtio_blk" drivers;
       isDerivation = lib.hasSuffix ".drv" image.drvPath;
     };
 
