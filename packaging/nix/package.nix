@@ -2,6 +2,7 @@
   lib,
   stdenv,
   rustPlatform,
+  versionCheckHook,
 }:
 let
   manifest = (lib.importTOML ../../Cargo.toml).workspace.package;
@@ -52,6 +53,10 @@ rustPlatform.buildRustPackage {
       exit 1
     fi
   '';
+
+  # It starts, and is what it says.
+  nativeInstallCheckInputs = [ versionCheckHook ];
+  doInstallCheck = true;
 
   meta = {
     description = "Control plane of a self-play training cluster";

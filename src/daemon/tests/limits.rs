@@ -6,7 +6,7 @@ mod cluster;
 
 use std::{net::IpAddr, time::Instant};
 
-use cluster::{Cluster, PATIENCE};
+use cluster::{Cluster, PATIENCE, TOKEN};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -93,4 +93,45 @@ async fn a_connection_that_has_asked_nothing_makes_place_for_one_that_comes() {
     // The one that has asked is still served.
     kept.write_all(STATUS).await.unwrap();
     assert!(rest(&mut kept).await.contains("HTTP/1.1 200"));
+}
+
+/// The only place is taken by a client that asked something; another one gets it in the end.
+async fn gives_its_place_back(client: impl AsyncFn(IpAddr) -> TcpStream) {
+    let (cluster, ip) = single(&["--max-connections", "1", "--header-timeout", "1s"]).await;
+    let held = client(ip).await;
+    cluster
+        .until("an answer to another client", async || {
+            let mut quick = connect(ip).await;
+            quick.write_all(STATUS).await.ok()?;
+            rest(&mut quick).await.starts_with("HTTP/1.1 200").then_some(())
+        })
+        .await;
+    drop(held);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_whose_body_does_not_come_gives_its_place_back() {
+    gives_its_place_back(async |ip| {
+        let mut slow = connect(ip).await;
+        // Whoever has no token is refused before that.
+        let head = format!(
+            "POST /work/add HTTP/1.1\r\nhost: test\r\nauthorization: Bearer {TOKEN}\r\ncontent-type: application/json\r\n\
+             content-length: 100\r\n\r\n{{"
+        );
+        slow.write_all(head.as_bytes()).await.unwrap();
+        slow
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_reads_no_answer_gives_its_place_back() {
+    gives_its_place_back(async |ip| {
+        let mut mute = connect(ip).await;
+        // More than both ends keep for it.
+        let many = b"GET /api/openapi.json HTTP/1.1\r\nhost: test\r\n\r\n".repeat(1000);
+        let _ = timeout(PATIENCE / 10, mute.write_all(&many)).await;
+        mute
+    })
+    .await;
 }

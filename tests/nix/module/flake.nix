@@ -81,6 +81,7 @@ let
         import path {
           inherit lib;
           inherit (packagesFor system) stdenv;
+          versionCheckHook = null;
           rustPlatform.buildRustPackage =
             arguments:
             arguments

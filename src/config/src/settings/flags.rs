@@ -131,7 +131,8 @@ pub struct Flags {
     #[arg(long, help_heading = HEADING, value_name = "SIZE", value_parser = read::body_bytes)]
     pub max_body_bytes: Option<usize>,
 
-    /// Time that an HTTP client has to send its request's head [default: 10s] [env: RINGRIFT_P2P_HEADER_TIMEOUT]
+    /// Time that an HTTP client has to send its request's head, and to begin with its body; one that reads nothing of an answer
+    /// for six times as long loses its connection [default: 10s] [env: RINGRIFT_P2P_HEADER_TIMEOUT]
     #[arg(long, help_heading = HEADING, value_name = "DURATION", value_parser = read::duration)]
     pub header_timeout: Option<Duration>,
 

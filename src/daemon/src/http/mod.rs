@@ -9,6 +9,7 @@ mod models;
 mod nodes;
 mod openapi;
 pub(crate) mod operations;
+mod paced;
 mod proxy;
 mod read;
 pub(crate) mod server;

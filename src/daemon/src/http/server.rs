@@ -3,12 +3,14 @@
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::Router;
+use hyper::body::Incoming;
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
 use ringrift_config::NodeId;
 use ringrift_systemd::{Hang, Heartbeat};
+use rustix::net::sockopt::set_tcp_user_timeout;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
@@ -18,7 +20,10 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt as _;
 use tracing::{debug, warn};
 
-use super::unasked::{Seat, Unasked};
+use super::{
+    paced::Paced,
+    unasked::{Seat, Unasked},
+};
 
 /// Where a request came from. Every request carries one as an extension.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,9 +39,12 @@ pub(crate) enum Origin {
 pub(crate) struct Limits {
     /// Connections served at once; a further one waits in the kernel's backlog.
     pub(crate) max_connections: usize,
-    /// Time a client has to send its request head.
+    /// Time a client has to send its request head, and then to begin with the body.
     pub(crate) header_timeout: Duration,
 }
+
+/// A client that has not taken more of an answer for so many times the time that it had to ask loses its connection.
+const UNREAD: u32 = 6;
 
 /// How often the loop that accepts goes round when nobody comes, so that the watchdog sees it.
 const ROUND: Duration = Duration::from_secs(1);
@@ -96,6 +104,10 @@ pub(crate) async fn run(
         let stops = permit.is_none();
         if let Some((socket, addr)) = next.take() {
             let _ = socket.set_nodelay(true);
+            let unread = u32::try_from((limits.header_timeout * UNREAD).as_millis()).unwrap_or(u32::MAX);
+            if let Err(error) = set_tcp_user_timeout(&socket, unread) {
+                debug!(%error, "a client that reads nothing keeps its connection");
+            }
             let (router, shutdown) = (router.clone(), shutdown.clone());
             let seat = Arc::new(unasked.enter());
             connections.spawn(async move {
@@ -142,13 +154,15 @@ pub(crate) async fn serve_connection<S>(
 {
     let asked = Arc::new(Notify::new());
     let first = asked.clone();
-    let service = TowerToHyperService::new(router.map_request(move |mut request: http::Request<_>| {
+    let service = TowerToHyperService::new(router.map_request(move |mut request: http::Request<Incoming>| {
         asked.notify_one();
         if let Some(seat) = &seat {
             seat.asked();
         }
         request.extensions_mut().insert(origin.clone());
-        request
+        // Other nodes come over links, which look after themselves.
+        let patience = matches!(origin, Origin::Client(_)).then_some(header_timeout);
+        request.map(|body| Paced::new(body, patience))
     }));
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
