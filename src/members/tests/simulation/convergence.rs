@@ -136,10 +136,10 @@ fn everything_ends_in_the_same_whatever_happens() {
     let hours = variable("SIMULATION_HOURS");
     let until = variable("SIMULATION_SECONDS").map(|seconds| Instant::now() + Duration::from_secs(seconds));
     let threads = hours.map_or(1, |_| available_parallelism().map_or(1, NonZero::get));
-    let (lived, simulated, spent) = (AtomicU32::new(0), Mutex::new(Duration::ZERO), Mutex::new(Duration::ZERO));
+    let (begun, simulated, spent) = (AtomicU32::new(0), Mutex::new(Duration::ZERO), Mutex::new(Duration::ZERO));
     let goes_on = || {
         let enough = hours.is_none_or(|hours| *simulated.lock().unwrap() >= Duration::from_hours(hours));
-        lived.fetch_add(1, Ordering::Relaxed) < LIVES || !enough && until.is_none_or(|until| Instant::now() < until)
+        begun.fetch_add(1, Ordering::Relaxed) < LIVES || !enough && until.is_none_or(|until| Instant::now() < until)
     };
     let lives = || {
         let before = thread_cpu();
@@ -153,7 +153,9 @@ fn everything_ends_in_the_same_whatever_happens() {
     thread::scope(|scope| {
         let others: Vec<_> = (1..threads).map(|_| scope.spawn(lives)).collect();
         lives();
-        others.into_iter().for_each(|other| other.join().expect("a life that broke was told of"));
+        for other in others {
+            other.join().expect("a life that broke was told of");
+        }
     });
     let (simulated, spent) = (simulated.into_inner().unwrap(), spent.into_inner().unwrap());
     println!("lives of {:.1} hours in {spent:.1?} of processor time", simulated.as_secs_f64() / 3600.0);
