@@ -4,6 +4,8 @@ use std::{
     fs::{self, File},
     io::{self, Seek as _, SeekFrom, Write},
     path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
 };
 
 use rustix::{
@@ -22,6 +24,10 @@ use crate::{
 
 /// The default of the zstd program.
 pub(super) const LEVEL: i32 = 3;
+
+/// How long another one must have the lock. A process that has begun to start a program shares its locks until the program runs, also one
+/// that it has given back by then.
+const LOCKED: Duration = Duration::from_secs(1);
 
 /// What is finished of an archive.
 #[derive(Debug, Serialize, Deserialize)]
@@ -47,10 +53,14 @@ impl Partial {
         let (path, journal_path) = (beside(output, ".partial"), beside(output, ".partial.json"));
         let options = File::options().read(true).write(true).create(true).truncate(false).open(&path);
         let file = options.map_err(DbError::io("write", &path))?;
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {}
-            Err(Errno::AGAIN) => return Err(DbError::Writing(output.to_owned())),
-            Err(error) => return Err(DbError::io("lock", &path)(error.into())),
+        let until = Instant::now() + LOCKED;
+        loop {
+            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => break,
+                Err(Errno::AGAIN) if Instant::now() < until => thread::sleep(Duration::from_millis(20)),
+                Err(Errno::AGAIN) => return Err(DbError::Writing(output.to_owned())),
+                Err(error) => return Err(DbError::io("lock", &path)(error.into())),
+            }
         }
         let begun: Option<Journal> = fs::read(&journal_path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
         let size = file.metadata().map_err(DbError::io("read", &path))?.len();
