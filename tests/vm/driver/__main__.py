@@ -56,6 +56,7 @@ def main() -> int:
 def perform(plays: list[Play], options: argparse.Namespace) -> int:
     cgroup = sandbox.prepare()
     work = Path("/run/ringrift-vm")
+    work.mkdir()
     packages = installation.Packages(REPOSITORY, options.binaries, work / "packages")
     outcomes = []
     # Suite by suite: each has a layer with the program.
