@@ -86,7 +86,7 @@ async fn forty_two_daemons_outlive_kills_of_leaders_of_a_third_and_of_all() {
     eprintln!("{done} requests were answered, {refused} refused, and of {unknown} nobody knows what became of them");
     assert!(done > 100, "too few requests to say anything: {done}");
     object::check(&record);
-    events::check(&record, &cluster.operator(0)).await;
+    events::check(&record, &cluster).await;
 }
 
 /// Each time the next one has accepted a write, the killed one is started again, as its supervisor would do.

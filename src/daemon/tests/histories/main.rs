@@ -81,5 +81,5 @@ async fn history(seed: u64, lasts: Duration) {
     eprintln!("{done} requests were answered, {refused} refused, and of {unknown} nobody knows what became of them");
     assert!(done > 100, "too few requests to say anything: {done}");
     object::check(&record);
-    events::check(&record, &cluster.operator(0)).await;
+    events::check(&record, &cluster).await;
 }
