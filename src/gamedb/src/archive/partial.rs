@@ -4,8 +4,6 @@ use std::{
     fs::{self, File},
     io::{self, Seek as _, SeekFrom, Write},
     path::{Path, PathBuf},
-    thread,
-    time::{Duration, Instant},
 };
 
 use rustix::{
@@ -25,10 +23,6 @@ use crate::{
 /// The default of the zstd program.
 pub(super) const LEVEL: i32 = 3;
 
-/// How long another one must have the lock. A process that has begun to start a program shares its locks until the program runs, also one
-/// that it has given back by then.
-const LOCKED: Duration = Duration::from_secs(1);
-
 /// What is finished of an archive.
 #[derive(Debug, Serialize, Deserialize)]
 struct Journal {
@@ -45,6 +39,17 @@ pub(super) struct Partial {
     journal_path: PathBuf,
     journal: Journal,
     tar: Builder<Frames>,
+    /// Given back last.
+    lock: Lock,
+}
+
+/// The lock of the file. It is given back, and not only closed: a program that this process is about to start shares it until it runs.
+struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        let _ = flock(&self.0, FlockOperation::Unlock);
+    }
 }
 
 impl Partial {
@@ -53,14 +58,11 @@ impl Partial {
         let (path, journal_path) = (beside(output, ".partial"), beside(output, ".partial.json"));
         let options = File::options().read(true).write(true).create(true).truncate(false).open(&path);
         let file = options.map_err(DbError::io("write", &path))?;
-        let until = Instant::now() + LOCKED;
-        loop {
-            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) => break,
-                Err(Errno::AGAIN) if Instant::now() < until => thread::sleep(Duration::from_millis(20)),
-                Err(Errno::AGAIN) => return Err(DbError::Writing(output.to_owned())),
-                Err(error) => return Err(DbError::io("lock", &path)(error.into())),
-            }
+        let lock = Lock(file.try_clone().map_err(DbError::io("lock", &path))?);
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(Errno::AGAIN) => return Err(DbError::Writing(output.to_owned())),
+            Err(error) => return Err(DbError::io("lock", &path)(error.into())),
         }
         let begun: Option<Journal> = fs::read(&journal_path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
         let size = file.metadata().map_err(DbError::io("read", &path))?.len();
@@ -75,7 +77,7 @@ impl Partial {
         let mut end = &file;
         let cut = file.set_len(journal.end).and_then(|()| end.seek(SeekFrom::End(0)));
         cut.map_err(DbError::io("write", &path))?;
-        Ok(Self { tar: Builder::new(Frames { file, encoder: None }), path, journal_path, journal })
+        Ok(Self { tar: Builder::new(Frames { file, encoder: None }), path, journal_path, journal, lock })
     }
 
     /// The databases that are in it.
@@ -100,6 +102,7 @@ impl Partial {
         self.append(name, bytes.len() as u64, bytes)?;
         let written = self.tar.into_inner().and_then(|mut frames| frames.cut());
         written.map_err(DbError::io("write", &self.path))?;
+        drop(self.lock);
         Ok(self.path)
     }
 
@@ -176,5 +179,26 @@ impl Write for Frames {
 
     fn flush(&mut self) -> io::Result<()> {
         self.encoder.as_mut().map_or(Ok(()), Write::flush)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::{DbError, Partial};
+
+    #[test]
+    fn a_program_that_is_being_started_does_not_keep_the_lock_of_an_archive() {
+        let folder = tempfile::tempdir().unwrap();
+        let output = folder.path().join("b.tar.zst");
+        let open = || Partial::open(&output, "gpu-1", Path::new("/"));
+        let first = open().unwrap();
+        // As a child has it from its fork until it runs its program.
+        let shared = first.lock.0.try_clone().unwrap();
+        assert!(matches!(open(), Err(DbError::Writing(_))));
+        drop(first);
+        open().unwrap();
+        drop(shared);
     }
 }
