@@ -26,6 +26,8 @@ const DEAD_AFTER: u32 = 3;
 /// A node has links to all others and uses few of them at a time: pings on all were most of what an idle one did. A machine that is
 /// gone is noticed by TCP meanwhile ([`crate::wire`]), and whoever calls a process that stands still waits for no link.
 const SELDOM: u32 = 5;
+/// Whose link was dialled hears the other end's pings, and measures the round trip this many times less often again.
+const HEARING: u32 = 4;
 
 /// One message on the control stream: kind, and a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -228,10 +230,14 @@ impl Keeper<'_> {
         }
         self.received = received;
         let seldom = interval * SELDOM;
+        let measures = match self.link.direction {
+            Direction::Inbound if self.link.info().rtt.is_some() => seldom * HEARING,
+            Direction::Inbound | Direction::Outbound => seldom,
+        };
         if self.silent >= DEAD_AFTER {
             self.link.close("the peer no longer answers pings");
-        } else if self.silent > 0 || self.pinged.elapsed() + interval > seldom {
-            // Both ends ping: each measures the round trip for itself.
+        } else if self.silent > 0 || self.pinged.elapsed() + interval > measures {
+            // Each end measures the round trip for itself.
             self.ping(None).await?;
         }
         let is_used = self.link.unused_for() < interval;
