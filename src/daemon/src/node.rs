@@ -38,7 +38,7 @@ use crate::{
     jobs::{self, Desk, Jobs},
     models::Models,
     supervised::{LEADER, LIMIT, PUBLISHER, SCHEDULER},
-    view::{Picture, Snapshot, Snapshots, epoch_seconds},
+    view::{Made, Picture, Renewed, Snapshot, epoch_seconds},
 };
 
 /// How often the pipeline's files are looked at: their limits are hours, and a count of all games takes its time.
@@ -81,7 +81,7 @@ pub(crate) struct Inner {
     parts: Parts,
     started: Instant,
     pub(crate) heartbeats: Heartbeats,
-    snapshots: Snapshots,
+    snapshots: Renewed<Snapshot>,
     /// Where the leader decides about jobs.
     pub(crate) desk: Desk,
     /// Counts whatever the agreed state or the leadership did; readers that follow events wait on it.
@@ -133,7 +133,7 @@ impl Shared {
             parts,
             started: Instant::now(),
             heartbeats,
-            snapshots: Snapshots::default(),
+            snapshots: Renewed::default(),
             desk: Desk::default(),
             changes: watch::Sender::new(0),
             leader_changes: AtomicU64::new(0),
@@ -150,6 +150,18 @@ impl Shared {
     /// The router that serves what this node is asked for under its own name.
     pub(crate) fn set_router(&self, router: Router) {
         let _ = self.router.set(router);
+    }
+
+    /// What the read-only routes show now.
+    pub(crate) fn snapshot(&self) -> Arc<Made<Snapshot>> {
+        let begin = |before: Arc<Made<Snapshot>>| {
+            let shared = self.clone();
+            // Not even a thousand nodes are a reason for heartbeats to wait.
+            tokio::task::spawn_blocking(move || {
+                shared.snapshots.renew(&before, || Snapshot::after(&before, shared.picture()));
+            });
+        };
+        self.snapshots.get(|| Snapshot::of(self.picture()), begin)
     }
 
     /// Looks at the pipeline's files from now on, where the hosts file in force says that they are.
@@ -292,10 +304,6 @@ impl Inner {
             waiting: self.agreement.consensus().and_then(|c| c.status().borrow().waiting.clone()),
             reload_refused: self.reload_refused.load_full(),
         }
-    }
-
-    pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
-        self.snapshots.get(|| self.picture())
     }
 
     pub(crate) fn forget_snapshot(&self) {

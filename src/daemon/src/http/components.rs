@@ -63,7 +63,7 @@ pub(crate) async fn components(
         }
     }
     let mut nodes: Vec<NodeComponents> = stream::iter(asked).buffer_unordered(AT_ONCE).collect().await;
-    let own = snapshot.components.clone();
+    let own = snapshot.components().clone();
     nodes.push(NodeComponents { node_id: shared.node().clone(), report: Some(own), error: None });
     let report = ClusterComponents::of(view::timestamp(epoch_seconds()), nodes);
     json(StatusCode::OK, view::json(&report))
