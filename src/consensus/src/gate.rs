@@ -29,8 +29,8 @@ pub(crate) enum Admission {
 /// The names by which a voter knows its cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Names {
-    /// What all founders of the same set agree on before they have a name.
-    pub(crate) founding: String,
+    /// What all founders of the same set agree on before they have a name; `None` where there is one.
+    pub(crate) founding: Option<String>,
     /// The name in the log, agreed on or about to be.
     pub(crate) newest: Option<String>,
     /// The name that was agreed on.
@@ -40,7 +40,7 @@ pub(crate) struct Names {
 impl Names {
     /// What this voter's messages carry.
     pub(crate) fn sent(&self) -> &str {
-        self.newest.as_deref().or(self.agreed.as_deref()).unwrap_or(&self.founding)
+        self.newest.as_deref().or(self.agreed.as_deref()).or(self.founding.as_deref()).unwrap_or_default()
     }
 
     /// Whether a message of the cluster `theirs` may be for this one.
@@ -52,7 +52,7 @@ impl Names {
         match (&self.agreed, &self.newest) {
             (Some(_), Some(name)) | (Some(name), None) => theirs == name,
             (None, newest) => {
-                let founders = theirs.strip_prefix(&self.founding);
+                let founders = self.founding.as_deref().and_then(|founding| theirs.strip_prefix(founding));
                 newest.as_deref() == Some(theirs)
                     || founders.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
             }

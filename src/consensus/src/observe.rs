@@ -64,11 +64,9 @@ impl Observer {
                 let waiting = waiting.borrow_and_update().clone();
                 read(&metrics, &self.service, (self.timers, self.clock), waiting, &mut led)
             };
-            self.status.send_if_modified(|old| {
-                let news = status.is_news(old);
-                *old = status;
-                news
-            });
+            // Only sends when it is different.
+            self.service.raft.runtime_config().tick(!self.rests(&status));
+            self.status.send_if_modified(|old| old.take_over(status));
             let next = Instant::now() + TOGETHER;
             // Also without any news: a leader that is not heard of makes none.
             tokio::select! {
@@ -86,6 +84,19 @@ impl Observer {
             status.led_since = None;
             status.stopped.get_or_insert_with(|| "consensus was stopped".into());
         });
+    }
+}
+
+impl Observer {
+    /// Whether Raft's clock need not tick: this voter follows a leader that it hears.
+    ///
+    /// Raft looks at its timers every fifth of a heartbeat, and tells of it. A follower has one of them, which is over when nothing was
+    /// heard for the longest election timeout, and then for another one. So the clock is stopped as long as the leader is heard
+    /// within the shortest; this loop, which goes round with every heartbeat, starts it long before it is of use. It is
+    /// about liveness alone: a clock that stands keeps a voter from standing for election, and from nothing else.
+    fn rests(&self, status: &RaftStatus) -> bool {
+        let heard = status.leader_last_seen.filter(|_| status.role == Role::Follower && status.leader.is_some());
+        heard.is_some_and(|at| Instant::now().into_std().saturating_duration_since(at) < self.timers.election_min)
     }
 }
 

@@ -75,19 +75,19 @@ pub(crate) struct Arriving {
 /// What this voter's cluster is called, as far as its log and state tell.
 pub(crate) fn names(store: &Store, feed: &Feed, gate: &Gate, genesis: &BTreeSet<NodeId>) -> Names {
     let agreed = feed.agreed();
-    let mirror = store.mirror();
-    let founding = match &mirror.standing {
-        Standing::Founder { genesis } => founding_name(genesis),
-        _ => founding_name(genesis),
-    };
-    let newest = mirror.name_after(agreed.index, &agreed.cluster_id).map(str::to_owned);
-    drop(mirror);
+    let newest = store.mirror().name_after(agreed.index, &agreed.cluster_id).map(str::to_owned);
     let known = (!agreed.cluster_id.is_empty()).then(|| agreed.cluster_id.clone());
     let joining = || match gate.admission() {
         Admission::Joining { cluster, .. } => Some(cluster),
         _ => None,
     };
-    Names { founding, newest, agreed: known.or_else(joining) }
+    let agreed = known.or_else(joining);
+    // A hash, and asked for with every message: only as long as there is nothing better.
+    let founding = agreed.is_none().then(|| match &store.mirror().standing {
+        Standing::Founder { genesis } => founding_name(genesis),
+        _ => founding_name(genesis),
+    });
+    Names { founding, newest, agreed }
 }
 
 impl Service {

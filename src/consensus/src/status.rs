@@ -59,13 +59,13 @@ pub struct RaftStatus {
 }
 
 impl RaftStatus {
-    /// Whether it says more than `before`, newer times aside: those come with every message of a leader.
-    pub(crate) fn is_news(&self, before: &Self) -> bool {
-        let Self { leader_last_seen, answered, quorum_acked, .. } = before;
+    /// Takes over what a later look says. Whether that is more than newer times, which come with every message of a leader.
+    pub(crate) fn take_over(&mut self, later: Self) -> bool {
+        (self.leader_last_seen, self.quorum_acked) = (later.leader_last_seen, later.quorum_acked);
+        self.answered.clone_from(&later.answered);
         // Compared as a whole, so that no field is forgotten.
-        let mut now = self.clone();
-        (now.leader_last_seen, now.quorum_acked) = (*leader_last_seen, *quorum_acked);
-        now.answered.clone_from(answered);
-        now != *before
+        let news = *self != later;
+        *self = later;
+        news
     }
 }
