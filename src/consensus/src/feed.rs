@@ -24,13 +24,16 @@ pub(crate) struct Feed {
 #[derive(Clone, Copy)]
 struct Published {
     index: u64,
+    /// Up to here the state came as a whole. The log may hold entries that this voter had appended in their place, and that were
+    /// never agreed on.
+    whole: u64,
     /// Nothing more will come.
     ended: bool,
 }
 
 impl Feed {
     pub(crate) fn new(agreed: Agreed) -> Self {
-        let published = watch::Sender::new(Published { index: agreed.index, ended: false });
+        let published = watch::Sender::new(Published { index: agreed.index, whole: agreed.index, ended: false });
         Self { agreed: ArcSwap::from_pointee(agreed), published }
     }
 
@@ -39,11 +42,18 @@ impl Feed {
         self.agreed.load_full()
     }
 
-    /// Publishes a state. Cheap enough for every batch: clones of the state share what did not change.
+    /// Publishes a state that entries of the log led to. Cheap enough for every batch: clones of the state share what did not change.
     pub(crate) fn publish(&self, agreed: Agreed) {
         let index = agreed.index;
         self.agreed.store(Arc::new(agreed));
         self.published.send_modify(|published| published.index = index);
+    }
+
+    /// Publishes a state that came as a snapshot.
+    pub(crate) fn publish_whole(&self, agreed: Agreed) {
+        let index = agreed.index;
+        self.agreed.store(Arc::new(agreed));
+        self.published.send_modify(|published| (published.index, published.whole) = (index, index));
     }
 
     /// Ends all readers' streams.
@@ -75,9 +85,10 @@ struct Reader {
 impl Reader {
     async fn next(&mut self) -> Option<Vec<Update>> {
         let news = self.published.wait_for(|published| published.ended || published.index >= self.next).await;
-        let published = news.ok().filter(|published| !published.ended)?.index;
-        if published - self.next < FAR_BEHIND
-            && let Some(updates) = self.store.updates(self.next, published, BATCH)
+        let Published { index, whole, .. } = *news.ok().filter(|published| !published.ended)?;
+        if self.next > whole
+            && index - self.next < FAR_BEHIND
+            && let Some(updates) = self.store.updates(self.next, index, BATCH)
         {
             self.next += updates.len() as u64;
             return Some(updates);

@@ -105,7 +105,7 @@ impl RaftStateMachine<Types> for Machine {
         self.agreed = image.agreed.clone();
         self.last = meta.last_log_id;
         self.voters = meta.last_membership.clone();
-        self.feed.publish(self.agreed.clone());
+        self.feed.publish_whole(self.agreed.clone());
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 use futures::{FutureExt, StreamExt};
 use ringrift_state::{Agreed, Update};
 
-use super::cluster::{Cluster, until};
+use super::cluster::{Cluster, command, number, until};
 
 /// Follows a stream from the beginning as a reader does.
 fn follow(held: &mut Agreed, update: Update) {
@@ -109,4 +109,46 @@ async fn a_voter_far_behind_is_brought_up_by_a_snapshot() {
     cluster.crash(&behind).await;
     cluster.start(&behind, "a b c").await.unwrap();
     cluster.applied(&behind, index).await;
+}
+
+/// Found by lives with jobs: what a leader had appended and nobody agreed on was passed on as agreed.
+#[tokio::test(start_paused = true)]
+async fn a_reader_is_not_shown_what_the_log_has_in_the_place_of_entries_that_came_as_a_snapshot() {
+    let mut cluster = Cluster::empty();
+    cluster.tuning.snapshot_after = 40;
+    cluster.tuning.keep = 10;
+    cluster.start_all("a b c").await;
+    cluster.named().await;
+    let old = cluster.any_leader().await;
+    let done = cluster.write(1).await;
+    let mut stream = cluster.node(&old).subscribe(done.index + 1);
+    // It reads at once, before the log is cut.
+    let first = tokio::spawn(async move { stream.next().await });
+    let others: Vec<_> = cluster.names().into_iter().filter(|n| *n != old).collect();
+    cluster.net.cut(&old, &others.join(" "));
+    assert!(cluster.node(&old).propose(command(999)).await.is_err(), "nobody hears of it");
+    cluster.leader(&others.join(" ")).await;
+    for n in 2..300 {
+        cluster.write(n).await;
+    }
+    cluster.net.heal();
+    cluster.any_leader().await;
+    let first = first.await.unwrap().unwrap();
+    assert_ne!(number(&first), Some(999), "{first:?}");
+    // The same for whoever begins anew, and on a voter that has started again.
+    for restarted in [false, true] {
+        if restarted {
+            cluster.crash(&old).await;
+            cluster.start(&old, "a b c").await.unwrap();
+            cluster.any_leader().await;
+        }
+        let mut stream = cluster.node(&old).subscribe(1);
+        let mut held = Agreed::default();
+        while held.index < cluster.node(&old).agreed().index {
+            let update = stream.next().await.unwrap();
+            assert_ne!(number(&update), Some(999));
+            follow(&mut held, update);
+        }
+        assert_eq!(held, *cluster.node(&old).agreed());
+    }
 }
