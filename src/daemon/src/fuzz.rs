@@ -3,10 +3,11 @@
 
 use ::http::Uri;
 use ringrift_api::Node;
+use ringrift_jobs::report;
 use ringrift_state::{decode, encode};
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{facts::NodeFacts, http, jobs, models, view};
+use crate::{facts::NodeFacts, http, models, view};
 
 /// What a node says of itself, as gossip carries it: what others are shown of it can be read again.
 pub fn facts(bytes: &[u8]) {
@@ -22,8 +23,8 @@ pub fn facts(bytes: &[u8]) {
 /// The bodies that nodes send each other and no client knows.
 pub fn body(bytes: &[u8]) {
     taken::<http::operations::AdoptVoters>(bytes);
-    taken::<jobs::JobReports>(bytes);
-    taken::<jobs::ReportTaken>(bytes);
+    taken::<report::JobReports>(bytes);
+    taken::<report::ReportTaken>(bytes);
     taken::<models::CommitModel>(bytes);
     taken::<models::SetAside>(bytes);
 }

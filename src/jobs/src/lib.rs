@@ -5,6 +5,7 @@
 pub mod fuzz;
 mod plain;
 mod reconcile;
+pub mod report;
 mod runner;
 mod systemd;
 

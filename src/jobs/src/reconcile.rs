@@ -248,6 +248,8 @@ impl Reconciler {
         occupied.extend(under_way.iter().map(|run| &run.job));
         let starting = found.values().filter(|state| matches!(state, RunState::Starting)).count();
         let mut in_flight = starting + under_way.len();
+        let there = found.keys().filter(|run| busy(run)).count() + under_way.len();
+        let mut room = picture.held.saturating_sub(there);
         let mut young = self.young(found);
         let mut limited = 0;
         for wanted in newest {
@@ -274,10 +276,13 @@ impl Reconciler {
             if let Some(reason) = refusal {
                 self.refused.insert(run.clone(), reason.clone());
                 outcome.reports.push(Report { run: run.clone(), what: Reported::Refused { reason } });
+            } else if room == 0 {
+                // What has its memory and its GPU is on its way out.
             } else if in_flight >= self.settings.starts_in_flight || !self.pace.take(now) {
                 limited += 1;
             } else {
                 in_flight += 1;
+                room -= 1;
                 occupied.insert(&run.job);
                 young.insert(wanted.class.clone());
                 self.under_way.insert(run.clone(), None);

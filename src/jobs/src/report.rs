@@ -1,75 +1,84 @@
-//! What a node says of the jobs that it was given, and what the leader makes of it.
+//! What a node says of the jobs that it was given, and what the leader makes of it. Pure.
 
 use std::collections::BTreeMap;
 
 use ringrift_config::NodeId;
 use ringrift_job::{Ending, How, JobId, RunId, Usage};
-use ringrift_jobs::{Found, Report, Reported, RunState};
 use ringrift_state::{Holder, Job, JobChange, Jobs, Phase};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::{Found, Report, Reported, RunState};
+
 /// Body of `POST /api/jobs/report`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct JobReports {
+pub struct JobReports {
     /// The node that reports.
     #[schema(value_type = String)]
-    pub(crate) node: NodeId,
+    pub node: NodeId,
     /// How its jobs are.
-    pub(crate) jobs: Vec<JobReport>,
+    pub jobs: Vec<JobReport>,
     /// Safety nets that caught something.
     #[serde(default)]
-    pub(crate) nets: Vec<NetReport>,
+    pub nets: Vec<NetReport>,
 }
 
 /// How an attempt is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-pub(crate) struct JobReport {
+pub struct JobReport {
+    /// The job.
     #[schema(value_type = String)]
-    pub(crate) job: JobId,
-    pub(crate) attempt: u32,
+    pub job: JobId,
+    /// The attempt.
+    pub attempt: u32,
+    /// How it is.
     #[schema(value_type = Object)]
-    pub(crate) what: Told,
+    pub what: Told,
 }
 
 /// What is told of an attempt.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
-pub(crate) enum Told {
+pub enum Told {
+    /// It runs.
     Started {
+        /// Since when by the wall clock, in milliseconds since the epoch.
         since_ms: u64,
     },
+    /// It is over.
     Ended {
+        /// How it ended.
         ending: Ending,
     },
     /// The node gives it back: others should try.
     Refused {
+        /// Why, as a sentence.
         reason: String,
     },
 }
 
 /// A safety net that caught something.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub(crate) struct NetReport {
+pub struct NetReport {
     /// Its name: `runaway`, `crash_loop`, `gpu_idle` …
-    pub(crate) net: String,
+    pub net: String,
     /// What happened, as a sentence.
-    pub(crate) message: String,
+    pub message: String,
 }
 
 /// Answer to a report.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub(crate) struct ReportTaken {
+pub struct ReportTaken {
     /// Always `true`; errors have their own shape.
-    pub(crate) success: bool,
+    pub success: bool,
     /// How many of the reports said something new.
-    pub(crate) changes: u32,
+    pub changes: u32,
 }
 
 /// What is to be told: what the reconciler says of wanted runs, and how runs ended that nobody wants any more but that are still
 /// agreed to be here.
-pub(super) fn due(node: &NodeId, jobs: &Jobs, reports: Vec<Report>, found: &[Found]) -> Vec<JobReport> {
+pub fn due(node: &NodeId, jobs: &Jobs, reports: Vec<Report>, found: &[Found]) -> Vec<JobReport> {
     let mut due: BTreeMap<RunId, Told> = BTreeMap::new();
     let held: Vec<&Job> = jobs.held_by(node).map(|job| &**job).collect();
     for Report { run, what } in reports {
@@ -104,12 +113,12 @@ pub(super) fn due(node: &NodeId, jobs: &Jobs, reports: Vec<Report>, found: &[Fou
 }
 
 /// Whether a run that has ended may be forgotten: nothing agreed speaks of it any more.
-pub(super) fn may_forget(jobs: &Jobs, run: &RunId) -> bool {
+pub fn may_forget(jobs: &Jobs, run: &RunId) -> bool {
     jobs.get(&run.job).is_none_or(|job| job.run().as_ref() != Some(run))
 }
 
 /// The changes that reports of a node mean. What it says of jobs that others have means nothing.
-pub(crate) fn changes(jobs: &Jobs, reports: &JobReports) -> Vec<JobChange> {
+pub fn changes(jobs: &Jobs, reports: &JobReports) -> Vec<JobChange> {
     let is_its = |report: &&JobReport| {
         jobs.get(&report.job).is_some_and(|job| {
             job.attempt == report.attempt && job.holder() == Some(&Holder::Node(reports.node.clone()))

@@ -14,12 +14,13 @@ use ringrift_api::{
 };
 use ringrift_config::NodeId;
 use ringrift_job::{JobId, RunId};
+use ringrift_jobs::report::{self, JobReports, ReportTaken};
 use ringrift_state::{Command, Holder, Job, Jobs, NewEvent, NewJob, Outcome, kind};
 use serde::Deserialize;
 
 use super::{auth::Caller, error::ApiError, operations::json, proxy};
 use crate::{
-    jobs::{self, JobReports, ReportTaken},
+    jobs,
     node::Shared,
     view::{self, epoch_ms},
 };
@@ -289,7 +290,7 @@ pub(crate) async fn report(
             .with("net", net.net.as_str());
         shared.propose(Command::Record { event }).await?;
     }
-    let changes = jobs::reported_changes(&shared.agreement.agreed().state.jobs, &reports);
+    let changes = report::changes(&shared.agreement.agreed().state.jobs, &reports);
     let count = changes.len() as u32;
     if count > 0 {
         shared.propose(Command::ChangeJobs { changes, at_ms: epoch_ms() }).await?;

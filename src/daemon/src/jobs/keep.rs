@@ -10,7 +10,9 @@ use ringrift_config::{Host, Settings};
 use ringrift_gpu::GpuIdle;
 use ringrift_health::{Admission, Thresholds, Verdict};
 use ringrift_job::{Kind, RunId};
-use ringrift_jobs::{Action, Found, Picture, ReconcileSettings, Reconciler, RunState, Runner, RunnerError, WantedRun};
+use ringrift_jobs::{
+    Action, Found, Picture, ReconcileSettings, Reconciler, RunState, Runner, RunnerError, WantedRun, report,
+};
 use ringrift_state::Job;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
@@ -19,7 +21,6 @@ use super::{
     JobFacts, Jobs, Local, launch, local,
     meter::Meter,
     place::{Ground, Standing},
-    report,
     tell::Teller,
     terms::Terms,
 };
@@ -145,7 +146,7 @@ impl Keeper {
         let mut wanted: Vec<&Arc<Job>> = held.iter().filter(|job| job.is_wanted()).collect();
         wanted.sort_by_key(|job| job.queue_order());
         self.terms.look(&wanted, &found, &self.settings);
-        let run = |job: &&Arc<Job>| launch::wanted(job, self.terms.class(job, &self.settings).as_deref());
+        let run = |job: &&Arc<Job>| WantedRun::of(job, self.terms.class(job, &self.settings).as_deref());
         let runs: Vec<WantedRun> = wanted.iter().filter_map(run).collect();
         let is_current = shared.agreement.leadership().stale.is_some_and(|stale| stale < LEADER_FORGOTTEN);
         let refuses = self.refuses(shared);
@@ -154,6 +155,7 @@ impl Keeper {
         let picture = Picture {
             wanted: &runs,
             wanted_is_current: is_current,
+            held: held.len(),
             found: &found,
             tasks: &tasks,
             processes: &processes,

@@ -1,23 +1,10 @@
 //! What is started for a job that was given to this node.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use ringrift_config::Settings;
 use ringrift_job::{Class, Launch, Place};
-use ringrift_jobs::WantedRun;
 use ringrift_state::Job;
-
-/// The run that a job of this node is, with the times and limits of the class as this node has it.
-pub(super) fn wanted(job: &Job, class: Option<&Class>) -> Option<WantedRun> {
-    let own = (job.timeout_s > 0).then(|| Duration::from_secs(job.timeout_s));
-    let limits = class.map(|class| job.limits.or(&class.limits));
-    Some(WantedRun {
-        run: job.run()?,
-        class: job.class.clone(),
-        deadline: own.or_else(|| class?.deadline.map(ringrift_job::Seconds::duration)),
-        tasks_max: limits.and_then(|limits| limits.tasks_max),
-    })
-}
 
 /// What a runner is given, and by which class; or why this node cannot run the job.
 pub(super) fn launch(job: &Job, settings: &Settings, place: &Place) -> Result<(Arc<Class>, Launch), String> {

@@ -11,7 +11,6 @@ mod log;
 mod machine;
 mod meter;
 mod place;
-mod report;
 mod request;
 mod tally;
 mod tell;
@@ -34,7 +33,6 @@ pub(crate) use self::{
     log::read as read_log,
     machine::{Machine, SHIM},
     place::folders,
-    report::{JobReports, ReportTaken, changes as reported_changes},
     request::{from_submit, from_work},
     tally::Tally,
 };

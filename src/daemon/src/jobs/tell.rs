@@ -3,12 +3,10 @@
 use std::time::{Duration, Instant};
 
 use http::Method;
+use ringrift_jobs::report::{JobReport, JobReports, NetReport, ReportTaken};
 use tokio::task::JoinHandle;
 
-use super::{
-    JobReports, Jobs, ReportTaken,
-    report::{JobReport, NetReport},
-};
+use super::Jobs;
 use crate::{ask::ask, node::Shared};
 
 /// Time for the leader to take a report.

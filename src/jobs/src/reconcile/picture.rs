@@ -3,7 +3,8 @@ use std::{
     time::Duration,
 };
 
-use ringrift_job::{ClassName, RunId};
+use ringrift_job::{Class, ClassName, RunId, Seconds};
+use ringrift_state::Job;
 
 use crate::Found;
 
@@ -20,6 +21,20 @@ pub struct WantedRun {
     pub tasks_max: Option<u64>,
 }
 
+impl WantedRun {
+    /// The run that a job of this node is, with the times and limits of the class as this node has it.
+    pub fn of(job: &Job, class: Option<&Class>) -> Option<Self> {
+        let own = (job.timeout_s > 0).then(|| Duration::from_secs(job.timeout_s));
+        let limits = class.map(|class| job.limits.or(&class.limits));
+        Some(Self {
+            run: job.run()?,
+            class: job.class.clone(),
+            deadline: own.or_else(|| class?.deadline.map(Seconds::duration)),
+            tasks_max: limits.and_then(|limits| limits.tasks_max),
+        })
+    }
+}
+
 /// What a node knows when it looks.
 #[derive(Debug, Clone, Copy)]
 pub struct Picture<'a> {
@@ -28,6 +43,9 @@ pub struct Picture<'a> {
     /// Whether `wanted` is what is agreed now. A node that has lost touch starts nothing, stops nothing and forgets nothing,
     /// but for deadlines and runs that harm the node.
     pub wanted_is_current: bool,
+    /// How many runs are agreed to be here, those that shall stop among them: nobody reckons with more. As long as there are
+    /// others, which came to be another node's while this one had lost touch, none starts beyond so many.
+    pub held: usize,
     /// What the runner has.
     pub found: &'a [Found],
     /// Processes and threads of each run, where they could be counted.

@@ -33,6 +33,7 @@ struct Node {
     now: Instant,
     wanted: Vec<WantedRun>,
     current: bool,
+    held: usize,
     found: Vec<Found>,
     tasks: BTreeMap<RunId, u64>,
     processes: BTreeMap<RunId, u64>,
@@ -47,6 +48,7 @@ impl Node {
             now: Instant::now(),
             wanted: Vec::new(),
             current: true,
+            held: usize::MAX,
             found: Vec::new(),
             tasks: BTreeMap::new(),
             processes: BTreeMap::new(),
@@ -63,6 +65,7 @@ impl Node {
         let picture = Picture {
             wanted: &self.wanted,
             wanted_is_current: self.current,
+            held: self.held,
             found: &self.found,
             tasks: &self.tasks,
             processes: &self.processes,
@@ -95,6 +98,32 @@ fn what_is_wanted_is_started_and_what_is_not_wanted_is_stopped_and_then_forgotte
     assert_eq!(outcome.reports, [Report { run: a, what: Reported::Started { since_ms: 7 } }]);
     node.found[1].state = ended(How::Stopped, SECOND);
     assert_eq!(node.step().actions, [Action::Forget(b)]);
+}
+
+/// Found by lives of whole clusters: a node that came back began with what it was given beside what it still had, three runs in two slots.
+#[test]
+fn what_has_become_another_node_s_ends_before_others_take_its_place() {
+    let runs = ["lost", "a", "b"].map(|job| run(job, 1));
+    let mut node = Node::wanting(&runs[1..]);
+    node.held = 2;
+    node.found = vec![found(&runs[0], running(SECOND))];
+    let stop = Action::Stop(runs[0].clone(), StopReason::Unwanted);
+    assert_eq!(node.step().actions, [stop, Action::Start(runs[1].clone())]);
+    node.reconciler.answer(node.now, &runs[1], Ok(()));
+    node.found = vec![found(&runs[0], RunState::Stopping), found(&runs[1], running(SECOND))];
+    assert_eq!(node.step().actions, []);
+    node.found[0].state = ended(How::Stopped, SECOND);
+    assert_eq!(node.step().actions, [Action::Forget(runs[0].clone()), Action::Start(runs[2].clone())]);
+}
+
+/// The leader reckons with it until it has ended, and with what it gave the node meanwhile.
+#[test]
+fn what_is_to_stop_and_still_agreed_to_be_here_keeps_nobody_from_starting() {
+    let runs = ["cancelled", "a"].map(|job| run(job, 1));
+    let mut node = Node::wanting(&runs[1..]);
+    node.held = 2;
+    node.found = vec![found(&runs[0], RunState::Stopping)];
+    assert_eq!(node.step().actions, [Action::Start(runs[1].clone())]);
 }
 
 #[test]
