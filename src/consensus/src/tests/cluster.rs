@@ -16,6 +16,7 @@ use tokio::time::{Instant, sleep};
 
 use super::{
     gossip, hub,
+    jobs::{self, Plant},
     line::Up,
     net::{Net, Voter, Wire},
     runtime::Process,
@@ -71,6 +72,8 @@ pub(crate) struct Cluster {
     pub(crate) simulated_disks: Option<Duration>,
     /// Whether voters serve workers.
     pub(crate) hubs: bool,
+    /// What they know of jobs, if there are any.
+    pub(crate) jobs: Option<Arc<Plant>>,
     /// Whether they are members, and what their chances follow from.
     pub(crate) gossip: Option<StdRng>,
     disks: BTreeMap<NodeId, TempDir>,
@@ -92,6 +95,7 @@ impl Cluster {
             real_disks: false,
             simulated_disks: None,
             hubs: false,
+            jobs: None,
             gossip: None,
             disks: BTreeMap::new(),
             clocks: BTreeMap::new(),
@@ -123,6 +127,10 @@ impl Cluster {
         if let Some(dice) = &mut self.gossip {
             let clock = self.clocks.entry(node.clone()).or_default().clone();
             self.net.joined(&node, gossip::start(&self.net, &node, &process, dice, clock));
+        }
+        if let Some(plant) = &self.jobs {
+            let lead = jobs::lead(self.net.clone(), plant.clone(), node.clone(), consensus.clone());
+            tokio::spawn(process.clone().run(lead));
         }
         let voter = Voter { consensus, process, hub, up: Up::default() };
         self.net.nodes.lock().unwrap().insert(node, voter);
@@ -279,7 +287,7 @@ pub(crate) fn misnamed() -> Command {
 /// The number that [`command`] put into an update.
 pub(crate) fn number(update: &Update) -> Option<u64> {
     match update {
-        Update::Entry { command: Command::SetEligibility { at_ms, .. }, .. } => Some(*at_ms),
+        Update::Entry { command: Command::SetEligibility { at_ms, by, .. }, .. } if by == "test" => Some(*at_ms),
         _ => None,
     }
 }

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use openraft::async_runtime::watch::WatchReceiver as _;
+use tokio::time::{Instant, sleep, timeout_at};
 
 use super::cluster::{Cluster, command, id, nobody, set, until};
 use crate::{ProposeError, Role};
@@ -60,6 +61,42 @@ async fn a_status_wakes_nobody_for_newer_times_and_has_them_for_whoever_looks() 
     status.borrow_and_update();
     cluster.write(1).await;
     until("a write is news", || status.has_changed().unwrap().then_some(())).await;
+}
+
+/// How often Raft tells of itself in this time.
+pub(super) async fn tells(cluster: &Cluster, name: &str, time: Duration) -> usize {
+    let mut metrics = cluster.node(name).inner.service.raft.metrics();
+    let end = Instant::now() + time;
+    let mut times = 0;
+    while timeout_at(end, metrics.changed()).await.is_ok() {
+        metrics.borrow_watched();
+        times += 1;
+    }
+    times
+}
+
+#[tokio::test(start_paused = true)]
+async fn raft_s_clock_stands_on_a_follower_as_long_as_it_hears_its_leader() {
+    let cluster = Cluster::of("a b c").await;
+    cluster.named().await;
+    let leader = cluster.any_leader().await;
+    let follower = cluster.names().into_iter().find(|n| *n != leader).unwrap();
+    sleep(Duration::from_mins(1)).await;
+    let heartbeats = 50;
+    let time = cluster.node(&leader).inner.timers.heartbeat * heartbeats;
+    // It ticks five times as often as hearts beat, and tells of each tick.
+    let leads = tells(&cluster, &leader, time).await;
+    assert!(leads >= 4 * heartbeats as usize, "{leads}");
+    let follows = tells(&cluster, &follower, time).await;
+    assert!(follows <= 3 * heartbeats as usize, "{follows}");
+    // And goes on when there is nothing to be heard any more.
+    for other in cluster.names().iter().filter(|n| **n != follower) {
+        cluster.process(other).freeze();
+    }
+    let silence = cluster.node(&leader).inner.timers.election_max;
+    sleep(silence).await;
+    let alone = tells(&cluster, &follower, time).await;
+    assert!(alone >= 4 * heartbeats as usize, "{alone}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -6,6 +6,8 @@
 use std::{
     env,
     panic::{self, AssertUnwindSafe},
+    sync::mpsc,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -15,6 +17,9 @@ use super::life::{Also, live};
 
 /// How many lives each test has when nobody says.
 const LIVES: u32 = 30;
+
+/// No life takes so long of real time but on a machine that does much else.
+const UNDECIDED: Duration = Duration::from_mins(2);
 
 fn variable(name: &str) -> Option<u64> {
     let text = env::var(name).ok()?;
@@ -44,6 +49,7 @@ fn each(count: u32, of: impl Fn(u64) -> (usize, Also)) {
     let count = variable("SIMULATION_LIVES").map_or(count, |count| count as u32);
     let until = variable("SIMULATION_SECONDS").map(|seconds| Instant::now() + Duration::from_secs(seconds));
     let (mut lived, mut confirmed, mut simulated) = (0, 0, Duration::ZERO);
+    let (mut jobs, mut attempts) = (0, 0);
     let (mut slowest, mut caught_up, mut alive) = (Duration::ZERO, Duration::ZERO, Duration::ZERO);
     let before = processor_time();
     while lived < count || until.is_some_and(|until| Instant::now() < until) {
@@ -51,6 +57,8 @@ fn each(count: u32, of: impl Fn(u64) -> (usize, Also)) {
         let story = one(rand::random::<u32>().into());
         lived += 1;
         confirmed += story.confirmed;
+        jobs += story.jobs.0;
+        attempts += story.jobs.1;
         slowest = slowest.max(story.recovered);
         caught_up = caught_up.max(story.caught_up);
         alive = alive.max(story.alive);
@@ -58,13 +66,20 @@ fn each(count: u32, of: impl Fn(u64) -> (usize, Also)) {
     }
     let spent = processor_time().saturating_sub(before);
     println!(
-        "{lived} lives of {simulated:.0?} in {spent:.1?} of processor time, {confirmed} writes confirmed, recovered within {slowest:.1?}, \
+        "{lived} lives of {simulated:.0?} in {spent:.1?} of processor time, {confirmed} writes confirmed, {jobs} jobs done in \
+         {attempts} attempts, recovered within {slowest:.1?}, \
          all caught up within {caught_up:.1?}, all alive within {alive:.1?}"
     );
 }
 
-/// A life that panics fails the test by itself, and what repeats it must be known then as well.
+/// A life that panics fails the test by itself, and one that does not end never does: what repeats it must be known then as well.
 fn with_its_seed<T>(seed: u64, live: impl FnOnce() -> T) -> T {
+    let (_over, ended) = mpsc::channel::<()>();
+    thread::spawn(move || {
+        if ended.recv_timeout(UNDECIDED) == Err(mpsc::RecvTimeoutError::Timeout) {
+            eprintln!("a life has not ended for {UNDECIDED:?}: SIMULATION_SEED={seed} repeats it");
+        }
+    });
     panic::catch_unwind(AssertUnwindSafe(live)).unwrap_or_else(|cause| {
         eprintln!("SIMULATION_SEED={seed} repeats this");
         panic::resume_unwind(cause)
@@ -83,7 +98,7 @@ fn whole(seed: u64) -> (usize, Also) {
     let most = 50 - voters;
     let workers = (2.0 * (most as f64 / 2.0).powf(dice.random::<f64>().powi(2))) as usize;
     let (changed, wiped) = *[(false, false), (true, false), (false, true)].choose(&mut dice).unwrap();
-    (voters, Also { workers, members: true, changed, wiped })
+    (voters, Also { workers, members: true, jobs: dice.random(), changed, wiped })
 }
 
 #[test]
@@ -115,7 +130,7 @@ fn so_do_those_of_50_nodes() {
 #[test]
 fn a_life_of_a_whole_cluster_is_repeated_exactly_from_its_seed() {
     let seed = rand::random::<u32>().into();
-    let also = Also { changed: true, workers: 6, members: true, ..Also::default() };
+    let also = Also { changed: true, workers: 6, members: true, jobs: true, ..Also::default() };
     let (first, second) = (live(seed, 3, also), live(seed, 3, also));
     assert_eq!(first, second, "SIMULATION_SEED={seed}");
 }

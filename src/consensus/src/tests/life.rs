@@ -2,22 +2,29 @@
 
 mod end;
 mod event;
+mod jobs;
 mod lines;
 mod members;
 mod workers;
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use rand::{RngExt, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 use ringrift_config::NodeId;
+use ringrift_job::RunId;
 use tokio::{
     task::JoinSet,
     time::{Instant, sleep},
 };
 
-use self::event::{ALWAYS, Event, WITH_MEMBERS, WITH_WORKERS};
+use self::event::{ALWAYS, Event, WITH_JOBS, WITH_MEMBERS, WITH_WORKERS};
 use super::{
     cluster::{Cluster, command, id},
+    jobs::Plant,
     places::Places,
     runtime,
     witness::Witness,
@@ -44,6 +51,8 @@ pub(crate) struct Also {
     pub(crate) workers: usize,
     /// All nodes watch each other, have addresses, and move.
     pub(crate) members: bool,
+    /// Workers are given jobs. They have to be members.
+    pub(crate) jobs: bool,
 }
 
 pub(crate) struct Life {
@@ -56,6 +65,10 @@ pub(crate) struct Life {
     down: BTreeSet<&'static str>,
     full: BTreeSet<&'static str>,
     proposed: u64,
+    /// How many jobs were asked for.
+    submitted: u64,
+    /// Since when a worker knows that a run is not its own any more.
+    unwanted: BTreeMap<(String, RunId), Instant>,
     also: Also,
     /// Changes of the voters, transfers and writes that are under way.
     tasks: JoinSet<()>,
@@ -70,6 +83,8 @@ pub(crate) struct Story {
     pub(crate) told: Vec<String>,
     /// How many writes were confirmed.
     pub(crate) confirmed: usize,
+    /// How many jobs were confirmed, and how many attempts they took.
+    pub(crate) jobs: (usize, usize),
     /// From the last fault until somebody led and wrote.
     pub(crate) recovered: Duration,
     /// From the last fault until each worker held that write.
@@ -102,6 +117,7 @@ pub(crate) fn live(seed: u64, voters: usize, also: Also) -> Result<Story, String
             Ok(Recovered { written, caught_up, alive }) => Ok(Story {
                 told,
                 confirmed: life.witness.confirmations(),
+                jobs: (life.witness.jobs().len(), life.witness.attempts()),
                 recovered: written,
                 caught_up,
                 alive,
@@ -127,6 +143,7 @@ impl Life {
         cluster.hubs = also.workers > 0;
         let names = NAMES[..voters].to_vec();
         let workers: Vec<_> = (0..also.workers).map(|n| format!("w{n:02}")).collect();
+        cluster.jobs = also.jobs.then(|| Arc::new(Plant::of(workers.iter().map(|name| id(name)).collect())));
         if also.members {
             cluster.gossip = Some(StdRng::seed_from_u64(rng.random()));
             let everybody = names.iter().copied().chain(workers.iter().map(String::as_str));
@@ -147,6 +164,8 @@ impl Life {
             down: BTreeSet::new(),
             full: BTreeSet::new(),
             proposed: 0,
+            submitted: 0,
+            unwanted: BTreeMap::new(),
             also,
             tasks: JoinSet::new(),
             began: Instant::now(),
@@ -177,6 +196,7 @@ impl Life {
         events.extend(self.also.wiped.then_some((Event::Wiped, 4)));
         events.extend(self.also.changed.then_some((Event::VotersChanged, 8)));
         events.extend(WITH_WORKERS.iter().filter(|_| self.also.workers > 0));
+        events.extend(WITH_JOBS.iter().filter(|_| self.also.jobs));
         events.extend(WITH_MEMBERS.iter().filter(|_| self.also.members));
         events.choose_weighted(&mut self.rng, |(_, weight)| *weight).unwrap().0
     }
@@ -317,6 +337,8 @@ impl Life {
             Event::Moved => return self.moves().await,
             Event::HostsFile => self.hosts_file_is_corrected(),
             Event::ClockJumps => self.clock_jumps(),
+            Event::JobsAsked => self.submit(),
+            Event::Drained => self.drain(),
         }
         Ok(())
     }
@@ -393,10 +415,11 @@ impl Life {
     }
 
     /// What holds at every step.
-    fn holds(&self) -> Result<(), String> {
+    fn holds(&mut self) -> Result<(), String> {
         if let Some(broken) = self.witness.broken() {
             return Err(broken);
         }
+        self.jobs_hold()?;
         self.tables_are_bounded()?;
         for name in self.cluster.names() {
             let voter = self.cluster.net.voter(&id(&name)).expect("it runs");

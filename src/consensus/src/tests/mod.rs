@@ -8,6 +8,7 @@ mod faults;
 mod formation;
 mod gossip;
 mod hub;
+mod jobs;
 mod life;
 mod line;
 mod net;

@@ -224,6 +224,19 @@ impl Net {
     }
 }
 
+impl Net {
+    /// Has a node do something for another one, if it is reached; `None` if either way is lost.
+    pub(crate) async fn ask<T>(&self, from: &NodeId, to: &NodeId, work: impl AsyncFnOnce(Voter) -> T) -> Option<T> {
+        self.link(from, to).ok()?;
+        if !self.way(from, to).await {
+            return None;
+        }
+        let peer = self.voter(to)?;
+        let done = peer.process.clone().run(work(peer)).await;
+        self.way(to, from).await.then_some(done)
+    }
+}
+
 /// A node's end of the network.
 pub(crate) struct Wire {
     pub(crate) net: Arc<Net>,

@@ -50,6 +50,10 @@ impl Process {
         self.0.lock().unwrap().stopped = true;
     }
 
+    pub(crate) fn is_frozen(&self) -> bool {
+        self.0.lock().unwrap().stopped
+    }
+
     /// As SIGCONT does.
     pub(crate) fn go_on(&self) {
         let woken = {

@@ -1,5 +1,6 @@
 //! Sees what the voters of a life do, all of them over all their lives, and says what must never be.
 
+mod jobs;
 mod members;
 mod workers;
 
@@ -11,7 +12,7 @@ use std::{
 use futures::StreamExt;
 use ringrift_state::{EntryMeta, Update, encode};
 
-use self::workers::Workers;
+use self::{jobs::Jobs, workers::Workers};
 use super::cluster::{Cluster, number};
 use crate::{Committed, Consensus, RaftStatus, Role};
 
@@ -36,6 +37,7 @@ struct Seen {
     /// The newest run of each voter.
     voters: BTreeMap<String, Consensus>,
     workers: Workers,
+    jobs: Jobs,
     broken: Option<String>,
 }
 

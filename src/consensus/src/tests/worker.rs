@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     cluster::{id, memory, set},
     gossip::{self, Clock},
+    jobs::Machine,
     line::{Line, Up},
     net::Net,
     runtime::Process,
@@ -107,6 +108,8 @@ pub(crate) struct Worker {
     pub(crate) name: String,
     dir: TempDir,
     dice: StdRng,
+    /// What runs there.
+    pub(crate) machine: Machine,
     /// How far its wall clock is off; it is no member without one.
     pub(crate) clock: Option<Clock>,
     pub(crate) running: Option<Running>,
@@ -126,7 +129,9 @@ pub(crate) enum CopyOnDisk {
 
 impl Worker {
     pub(crate) fn new(name: String, seed: u64, clock: Option<Clock>) -> Self {
-        Self { name, dir: memory(), dice: StdRng::seed_from_u64(seed), clock, running: None }
+        let mut dice = StdRng::seed_from_u64(seed);
+        let machine = Machine::new(dice.random());
+        Self { name, dir: memory(), dice, machine, clock, running: None }
     }
 
     fn path(&self) -> PathBuf {
@@ -175,6 +180,7 @@ impl Worker {
     pub(crate) async fn lose_power(&mut self, net: &Net, copy: CopyOnDisk) {
         net.ended(&id(&self.name), false);
         self.end(Up::end_without_power).await;
+        self.machine.lose_power();
         let path = self.path();
         match copy {
             CopyOnDisk::Whole => {}

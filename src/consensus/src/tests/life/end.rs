@@ -49,6 +49,12 @@ impl Life {
         self.all_see_all(last_fault).await?;
         let alive = last_fault.elapsed();
         while self.tasks.join_next().await.is_some() {}
+        let last = if self.also.jobs {
+            self.jobs_end().await?;
+            self.cluster.write(u64::MAX - 1).await
+        } else {
+            last
+        };
         let voters = until("the voters stay as they are", || {
             let status = self.cluster.status(&self.leader()?);
             (!status.changing).then_some(status.voters)

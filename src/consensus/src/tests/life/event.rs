@@ -46,6 +46,10 @@ pub(super) enum Event {
     /// The hosts file is corrected everywhere.
     HostsFile,
     ClockJumps,
+    /// A few jobs are asked for.
+    JobsAsked,
+    /// A worker is cordoned or drained, or gets work again.
+    Drained,
 }
 
 /// Each as often as it should happen.
@@ -82,3 +86,6 @@ pub(super) const WITH_WORKERS: [(Event, u32); 5] = [
 
 /// The same where nodes are members and have addresses.
 pub(super) const WITH_MEMBERS: [(Event, u32); 3] = [(Event::Moved, 5), (Event::HostsFile, 1), (Event::ClockJumps, 1)];
+
+/// The same where workers are given jobs.
+pub(super) const WITH_JOBS: [(Event, u32); 2] = [(Event::JobsAsked, 10), (Event::Drained, 3)];

@@ -14,11 +14,12 @@ const CAUGHT_UP: Duration = Duration::from_secs(40);
 
 impl Life {
     pub(super) fn start_worker(&mut self, worker: usize) -> Result<(), String> {
-        let worker = &mut self.workers[worker];
-        let follower = worker.start(&self.cluster.net, &self.genesis)?.follower.clone();
-        self.witness.watch_worker(&worker.name, &follower, self.began);
-        let node = id(&worker.name);
+        let starting = &mut self.workers[worker];
+        let follower = starting.start(&self.cluster.net, &self.genesis)?.follower.clone();
+        self.witness.watch_worker(&starting.name, &follower, self.began);
+        let node = id(&starting.name);
         self.watch_member(&node);
+        self.keep(worker);
         Ok(())
     }
 
