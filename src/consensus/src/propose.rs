@@ -25,9 +25,6 @@ const ANSWER: Duration = Duration::from_secs(5);
 /// How long a leader that cannot take commands yet (just elected) or any more (handing over) is waited for.
 const SETTLE: Duration = Duration::from_secs(2);
 
-/// How often it is asked again meanwhile.
-const AGAIN: Duration = Duration::from_millis(20);
-
 pub(crate) async fn propose(inner: &Inner, command: Command) -> Result<Committed, ProposeError> {
     let bytes = ringrift_state::encode(&command).map_or(usize::MAX, |encoded| encoded.len());
     if bytes > MAX_COMMAND {
@@ -83,13 +80,14 @@ pub(crate) async fn elsewhere(
     settled_by: Instant,
 ) -> Result<(), ProposeError> {
     let mut metrics = inner.service.raft.metrics();
-    let unsettled =
-        |now: &RaftMetrics<Types>| settling(now) || (now.state == ServerState::Leader && forward.leader_id.is_some());
-    if unsettled(&metrics.borrow_and_update()) && Instant::now() < settled_by {
-        // Not at each change: Raft tells of itself when it refuses, too, and would be asked again at once for as long as this lasts.
-        let again = (Instant::now() + AGAIN).min(settled_by);
-        let settled = async { while unsettled(&metrics.borrow_and_update()) && metrics.changed().await.is_ok() {} };
-        let _ = timeout_at(again, settled).await;
+    let unsettled = {
+        let metrics = metrics.borrow_and_update();
+        settling(&metrics) || (metrics.state == ServerState::Leader && forward.leader_id.is_some())
+    };
+    if unsettled && Instant::now() < settled_by {
+        // Either something changes, or it is time to ask again.
+        let again = Instant::now() + Duration::from_millis(20);
+        let _ = timeout_at(again.min(settled_by), metrics.changed()).await;
         return Ok(());
     }
     // Raft names the leader of the term, which may be long gone; the status only one that was heard of.

@@ -64,7 +64,7 @@ async fn a_status_wakes_nobody_for_newer_times_and_has_them_for_whoever_looks() 
 }
 
 /// How often Raft tells of itself in this time.
-pub(super) async fn tells(cluster: &Cluster, name: &str, time: Duration) -> usize {
+async fn tells(cluster: &Cluster, name: &str, time: Duration) -> usize {
     let mut metrics = cluster.node(name).inner.service.raft.metrics();
     let end = Instant::now() + time;
     let mut times = 0;

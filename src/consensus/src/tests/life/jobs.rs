@@ -123,8 +123,9 @@ impl Life {
             let Some(leader) = self.leader() else { continue };
             let node = self.cluster.node(&leader);
             let agreed = node.agreed();
-            for other in agreed.state.eligibility.keys() {
-                let again = node.propose(eligibility(other.clone(), Eligibility::Eligible));
+            let away = |worker: &NodeId| agreed.state.eligibility_of(worker) != Eligibility::Eligible;
+            for worker in self.workers.iter().map(|worker| id(&worker.name)).filter(away) {
+                let again = node.propose(eligibility(worker, Eligibility::Eligible));
                 // It may have lost the lead; then the next one is asked.
                 let _ = timeout_at(until, again).await;
             }
