@@ -2,6 +2,8 @@
 //!
 //! The search is Wing's, Gong's and Lowe's, as in Porcupine and Knossos.
 
+use std::collections::BTreeSet;
+
 use ringrift_api::EligibilityState;
 use todc_utils::{Action, History, Specification, WGLChecker};
 
@@ -55,8 +57,32 @@ impl Specification for Eligibility {
     }
 }
 
-fn linearizable(actions: Vec<(usize, Action<Operation>)>) -> bool {
-    actions.is_empty() || WGLChecker::<Eligibility>::is_linearizable(History::from_actions(actions))
+type Actions = Vec<(usize, Action<Operation>)>;
+
+/// A write without an answer may have happened at any time since or never, so that many of them make the search long. Those that
+/// nobody can have seen are first taken not to have happened: what can be explained without them can be explained.
+fn linearizable(actions: &Actions) -> bool {
+    let seen: BTreeSet<u64> = actions
+        .iter()
+        .filter_map(|(_, action)| match action {
+            Action::Call(Operation::Read((_, number))) => Some(*number),
+            _ => None,
+        })
+        .collect();
+    let without = |all_eligible: bool| -> Actions {
+        let happened = |operation: &Operation| match *operation {
+            Operation::Set { to: EligibilityState::Eligible, changed: None, .. } => !all_eligible,
+            Operation::Set { number, changed: None, .. } => seen.contains(&number),
+            Operation::Set { .. } | Operation::Read(_) => true,
+        };
+        let kept =
+            actions.iter().filter(|(_, Action::Call(operation) | Action::Response(operation))| happened(operation));
+        kept.cloned().collect()
+    };
+    let explained = |actions: Actions| {
+        actions.is_empty() || WGLChecker::<Eligibility>::is_linearizable(History::from_actions(actions))
+    };
+    explained(without(true)) || explained(without(false)) || explained(actions.clone())
 }
 
 /// Panics, naming the object, if what was recorded cannot have happened to one copy of it. An object has nothing to do with the
@@ -64,7 +90,7 @@ fn linearizable(actions: Vec<(usize, Action<Operation>)>) -> bool {
 pub(crate) fn check(record: &Record) {
     for (node, actions) in record.histories() {
         let count = actions.len() / 2;
-        assert!(linearizable(actions.clone()), "{node}: no order explains what was seen:\n{}", told(&actions));
+        assert!(linearizable(&actions), "{node}: no order explains what was seen:\n{}", told(&actions));
         eprintln!("{node}: {count} requests, linearizable");
     }
 }
@@ -103,7 +129,7 @@ mod tests {
             // It says that nothing changed.
             (false, [write(Some(false)), read(new)].concat()),
         ] {
-            assert_eq!(linearizable(history.clone()), can_be, "{history:?}");
+            assert_eq!(linearizable(&history), can_be, "{history:?}");
         }
     }
 
@@ -118,10 +144,15 @@ mod tests {
         let eligible = Set { to: Eligible, number: 2, changed: Some(true) };
         let undone = [(2, Call(eligible)), (2, Response(eligible))];
         let (old, new) = ((Eligible, 0), (Cordoned, 1));
-        assert!(linearizable(unknown(&[read(old), read(old)].concat())));
-        assert!(linearizable(unknown(&[read(old), read(new)].concat())));
-        assert!(!linearizable(unknown(&[read(new), read(old)].concat())));
-        assert!(linearizable(unknown(&[read(new), undone.clone(), read(old)].concat())));
-        assert!(!linearizable(unknown(&[read(new), undone, read(old), read(new)].concat())));
+        assert!(linearizable(&unknown(&[read(old), read(old)].concat())));
+        assert!(linearizable(&unknown(&[read(old), read(new)].concat())));
+        assert!(!linearizable(&unknown(&[read(new), read(old)].concat())));
+        assert!(linearizable(&unknown(&[read(new), undone.clone(), read(old)].concat())));
+        assert!(!linearizable(&unknown(&[read(new), undone, read(old), read(new)].concat())));
+        // Nobody has read it, and somebody was told that there was nothing to change any more.
+        let again = Set { to: Cordoned, number: 3, changed: Some(false) };
+        let told = [(2, Call(again)), (2, Response(again))];
+        assert!(linearizable(&unknown(&told)));
+        assert!(!linearizable(&told.to_vec()));
     }
 }
