@@ -231,7 +231,7 @@ impl Keeper<'_> {
         self.received = received;
         let seldom = interval * SELDOM;
         let measures = match self.link.direction {
-            Direction::Inbound if self.link.info().rtt.is_some() => seldom * HEARING,
+            Direction::Inbound if self.link.rtt().is_some() => seldom * HEARING,
             Direction::Inbound | Direction::Outbound => seldom,
         };
         if self.silent >= DEAD_AFTER {

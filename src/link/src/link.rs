@@ -121,12 +121,11 @@ impl Link {
     }
 
     pub(crate) fn info(&self) -> LinkInfo {
-        let rtt = self.rtt.load(Ordering::Relaxed);
         LinkInfo {
             peer: self.peer.clone(),
             direction: self.direction,
             since: self.since,
-            rtt: (rtt != 0).then(|| Duration::from_micros(rtt)),
+            rtt: self.rtt(),
             software: self.software.clone(),
             listen_port: self.listen_port,
             observed: self.observed,
@@ -253,6 +252,12 @@ impl Link {
     /// Resolves each time a stream on a retired link ends.
     pub(crate) async fn stream_ended(&self) {
         self.idle.notified().await;
+    }
+
+    /// The round trip as it was last measured.
+    pub(crate) fn rtt(&self) -> Option<Duration> {
+        let rtt = self.rtt.load(Ordering::Relaxed);
+        (rtt != 0).then(|| Duration::from_micros(rtt))
     }
 
     pub(crate) fn set_rtt(&self, rtt: Duration) {
