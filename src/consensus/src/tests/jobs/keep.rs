@@ -91,11 +91,12 @@ impl Keeper {
         let wanted: Vec<WantedRun> =
             wanted.into_iter().filter_map(|job| WantedRun::of(job, Some(&self.plant.class))).collect();
         let now = Instant::now().into_std();
+        let current = is_current(&self.follower);
         let outcome = self.reconciler.step(
             now,
             &Picture {
                 wanted: &wanted,
-                wanted_is_current: is_current(&self.follower),
+                wanted_is_current: current,
                 held: jobs.held_by(&self.node).count(),
                 found: &found,
                 tasks: &BTreeMap::new(),
@@ -107,7 +108,8 @@ impl Keeper {
         for action in outcome.actions {
             match action {
                 Action::Start(run) => {
-                    let started = self.machine.start(&run);
+                    let touch = if current { Ok(()) } else { Err(format!("{run} is started, and it has lost touch")) };
+                    let started = touch.and_then(|()| self.machine.start(&run));
                     self.witness.run_started(&self.node, &run, started);
                     self.reconciler.answer(now, &run, Ok(()));
                 }
